@@ -1,0 +1,1 @@
+"""What a model asks for: parameters, operators, footprints in memory, messages."""
