@@ -1,0 +1,1 @@
+"""Readers of other formats that give the text of a spec file."""

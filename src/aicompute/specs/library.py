@@ -1,0 +1,431 @@
+"""Find, inherit and override specs.
+
+>>> Library().load("sites", "generic").kind  # doctest: +SKIP
+'sites'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from aicompute import units
+from aicompute.errors import SpecError, UnknownNameError, UsageError, nearest
+from aicompute.specs import check, files, schema
+from aicompute.specs.value import Value
+
+Leaf = Value | str | int | float | bool | list[str]
+_MISSING: Final = object()
+_OWN = ("name", "aliases", "notes", "extends", "abstract")
+"""Keys that are about a file, not about the thing, and so are not inherited."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A complete spec: what its file says on top of what it inherits.
+
+    Parameters
+    ----------
+    kind, id : str
+        Such as "systems" and "gb200-nvl72".
+    path : Path
+        The file.
+    data : dict
+        Nested; leaves are `Value`, str, int, float, bool or list. Tiers are a dict by name, in order from the inside.
+    """
+
+    kind: str
+    id: str
+    path: Path
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name people use."""
+        return str(self.data.get("name", self.id))
+
+    def has(self, path: str) -> bool:
+        """True where the path leads to something."""
+        return self._find(path) is not _MISSING
+
+    def get(self, path: str, default: Any = _MISSING) -> Any:
+        """Whatever stands at a path: a leaf or a dict.
+
+        Raises
+        ------
+        SpecError
+            Nothing stands there and no default is given.
+        """
+        found = self._find(path)
+        if found is not _MISSING:
+            return found
+        if default is not _MISSING:
+            return default
+        close = nearest(path, (where for where, _ in self.leaves()), 2)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise SpecError(f"{self.path}: {path}: is missing, and needed here{hint}")
+
+    def value(self, path: str) -> Value:
+        """The `Value` at a path."""
+        found = self.get(path)
+        if not isinstance(found, Value):
+            raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a value with unit and source")
+        return found
+
+    def si(self, path: str, default: Any = _MISSING) -> float:
+        """The number at a path in SI units; plain numbers as they are.
+
+        Parameters
+        ----------
+        path : str
+            Dotted, such as "tiers.scale-up.bandwidth".
+        default : float, optional
+            Returned as it is where nothing stands at the path.
+        """
+        found = self.get(path, default)
+        if isinstance(found, Value):
+            return found.value
+        if found is default or (isinstance(found, (int, float)) and not isinstance(found, bool)):
+            return found  # type: ignore[no-any-return]
+        raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a number")
+
+    def leaves(self) -> Iterator[tuple[str, Leaf]]:
+        """Every leaf with its path."""
+        return _leaves(self.data)
+
+    def walk(self) -> Iterator[tuple[str, Value]]:
+        """Every `Value` with its path."""
+        return ((path, leaf) for path, leaf in self.leaves() if isinstance(leaf, Value))
+
+    def _find(self, path: str) -> Any:
+        node: Any = self.data
+        for part in path.split("."):
+            if not isinstance(node, dict) or part not in node:
+                return _MISSING
+            node = node[part]
+        return node
+
+
+class Library:
+    """The specs of some folders; later folders win over earlier ones.
+
+    Parameters
+    ----------
+    folders : iterable of paths
+        Searched after the built-in specs and ``$AICOMPUTE_SPECS``. A file may extend one of the same id in an earlier folder.
+    """
+
+    def __init__(self, folders: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self.folders = files.search_path(folders)
+        self._overrides: dict[tuple[str, str], dict[str, Any]] = {}
+        self._listings: dict[str, list[dict[str, Path]]] = {}
+        self._loaded: dict[Path, Spec] = {}
+
+    def ids(self, kind: str, abstract: bool = False) -> list[str]:
+        """The ids of a kind, abstract ones only if asked for."""
+        found = self._by_id(kind)
+        return sorted(name for name, path in found.items() if abstract or not files.is_abstract(path))
+
+    def resolve(self, kind: str, name: str) -> str:
+        """The id behind an id, an alias or a name with an organisation in front.
+
+        Raises
+        ------
+        UnknownNameError
+            Naming the nearest ids and aliases.
+        """
+        found = self._by_id(kind)
+        if name in found:
+            return name
+        wanted = normal(name)
+        by_normal = {normal(identifier): identifier for identifier in found}
+        by_alias = {normal(alias): identifier for identifier, path in found.items() for alias in files.aliases(path)}
+        for form in dict.fromkeys((wanted, wanted.rpartition("/")[2])):
+            identifier = by_normal.get(form) or by_alias.get(form)
+            if identifier:
+                return identifier
+        short = {alias.rpartition("/")[2]: identifier for alias, identifier in by_alias.items()}
+        if wanted.rpartition("/")[2] in short:
+            return short[wanted.rpartition("/")[2]]
+        known = [*self.ids(kind), *by_alias]
+        raise UnknownNameError(kind[:-1], name, dict.fromkeys(known if nearest(wanted, known) else [*known, name]))
+
+    def load(self, kind: str, name: str) -> Spec:
+        """A spec by id or alias, with all it inherits and every override.
+
+        Raises
+        ------
+        UnknownNameError
+            Nothing has that name.
+        SpecError
+            The file or a parent is broken; the message lists every fault.
+        """
+        identifier = self.resolve(kind, name)
+        return self.load_file(kind, self._by_id(kind)[identifier])
+
+    def load_file(self, kind: str, path: Path) -> Spec:
+        """A spec by its file."""
+        path = Path(path)
+        if path not in self._loaded:
+            spec, faults = self._inherit(kind, path, ())
+            if spec.data.get("abstract") is not True:
+                found = {where for where, _ in spec.leaves()}
+                absent = check.missing(kind, found, spec.data.get("tiers", {}))
+                broken = {fault.removeprefix(f"{path}: ").partition(":")[0] for fault in faults}
+                faults += [f"{path}: {key}: is missing, expected {_wanted(kind, key)}" for key in absent if key not in broken]
+            if faults:
+                raise SpecError("\n".join(dict.fromkeys(faults)))
+            self._loaded[path] = spec
+        return self._loaded[path]
+
+    def override(self, changes: Mapping[str, Any]) -> Library:
+        """A library in which some values are others.
+
+        Parameters
+        ----------
+        changes : mapping
+            ``"<id>.<path>"`` to a number in SI units, a text with a unit, or a string, boolean or integer where the spec has one.
+            Tiers are named: ``"gb200-nvl72.tiers.scale-up.bandwidth": "1.8 TB/s"``. ``<kind>/`` in front settles ids that two kinds share.
+
+        Raises
+        ------
+        UnknownNameError
+            No such id or path.
+        UnitError
+            A value of another dimension.
+        """
+        other = Library.__new__(Library)
+        other.folders, other._listings, other._loaded = self.folders, self._listings, {}
+        other._overrides = {key: dict(paths) for key, paths in self._overrides.items()}
+        for address, given in changes.items():
+            kind, identifier, path = self._address(address)
+            leaf = self._new_leaf(kind, identifier, path, address, given)
+            other._overrides.setdefault((kind, identifier), {})[path] = leaf
+        return other
+
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """The bibliography: source key to title, url, date, where, note."""
+        return self._sources
+
+    @cached_property
+    def _sources(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for folder in self.folders:
+            path = folder / "sources.toml"
+            if path.exists():
+                found.update(files.read(path))
+        return found
+
+    def _by_id(self, kind: str) -> dict[str, Path]:
+        """The file that wins for each id."""
+        merged: dict[str, Path] = {}
+        for layer in self._layers(kind):
+            merged.update(layer)
+        return merged
+
+    def _layers(self, kind: str) -> list[dict[str, Path]]:
+        """The files of each folder."""
+        if kind not in self._listings:
+            schema.keys(kind)
+            self._listings[kind] = [files.listing(folder, kind) for folder in self.folders]
+        return self._listings[kind]
+
+    def _inherit(self, kind: str, path: Path, below: tuple[Path, ...]) -> tuple[Spec, list[str]]:
+        """A spec with its parents' keys beneath its own, and the faults found on the way."""
+        raw, identifier = files.read(path), path.stem
+        parent: dict[str, Any] = {}
+        faults: list[str] = []
+        extends = raw.get("extends")
+        if isinstance(extends, str) and extends:
+            above, faults = self._inherit(kind, self._parent(kind, path, extends, (*below, path)), (*below, path))
+            parent = {name: item for name, item in above.data.items() if name not in _OWN}
+        faults = faults + check.faults_of_data(kind, identifier, raw, path, dict(_leaves(parent)))
+        data = _merged(parent, raw if faults else _built(kind, raw))
+        for where, leaf in self._overrides.get((kind, identifier), {}).items():
+            data = _with(data, where, leaf)
+        return Spec(kind, identifier, path, data), faults
+
+    def _parent(self, kind: str, path: Path, extends: str, chain: tuple[Path, ...]) -> Path:
+        """The file a spec extends: of the same id only in an earlier folder."""
+        candidates = [layer[extends] for layer in self._layers(kind) if extends in layer]
+        if extends == path.stem:
+            candidates = candidates[: candidates.index(path)] if path in candidates else candidates
+        if not candidates:
+            close = nearest(extends, [name for name in self._by_id(kind) if name != path.stem], 2)
+            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+            what = "itself" if extends == path.stem else f"{extends!r}, which is not among the {kind}"
+            raise SpecError(f"{path}: extends: {what}{hint}")
+        if candidates[-1] in chain:
+            names = " -> ".join([*(item.stem for item in chain), extends])
+            raise SpecError(f"{path}: extends: goes in a circle: {names}")
+        return candidates[-1]
+
+    def _address(self, address: str) -> tuple[str, str, str]:
+        """Kind, id and path of an override; ids may contain dots, so the longest that exists wins."""
+        given, slash, rest = address.partition("/")
+        kinds, text = ((given,), rest) if slash and given in schema.KINDS else (schema.KINDS, address)
+        parts = text.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            head, tail = ".".join(parts[:count]), ".".join(parts[count:])
+            for match in (lambda kind, name: name in self._by_id(kind), self._is_name):
+                hits = [kind for kind in kinds if match(kind, head)]
+                if len(hits) > 1:
+                    hits = [kind for kind in hits if self._knows(kind, self.resolve(kind, head), tail)] or hits[:1]
+                if len(hits) > 1:
+                    raise UsageError(f"{address!r} may be of {' or '.join(hits)}; write '{hits[0]}/{address}'")
+                if hits:
+                    return hits[0], self.resolve(hits[0], head), tail
+        if len(parts) == 1:
+            raise UsageError(f"cannot override {address!r}; expected '<id>.<path>', for example 'gb200-nvl72.tiers.scale-up.bandwidth'")
+        raise UnknownNameError("spec in override", parts[0], [name for kind in kinds for name in self.ids(kind, abstract=True)])
+
+    def _is_name(self, kind: str, name: str) -> bool:
+        """True where a name resolves."""
+        try:
+            self.resolve(kind, name)
+        except UnknownNameError:
+            return False
+        return True
+
+    def _knows(self, kind: str, identifier: str, path: str) -> bool:
+        """True where a spec has a leaf at a path, or might."""
+        spec = self.load(kind, identifier)
+        found = spec.get(path, None)
+        return (found is not None and not isinstance(found, dict)) or _key(kind, spec, path) is not None
+
+    def _new_leaf(self, kind: str, identifier: str, path: str, address: str, given: Any) -> Leaf:
+        """The leaf that an override puts at a path, checked against the schema."""
+        spec = self.load(kind, identifier)
+        old, key = spec.get(path, None), _key(kind, spec, path)
+        if (old is None and key is None) or isinstance(old, dict):
+            known = [where for where, _ in spec.leaves()]
+            known += [name for name in schema.keys(kind) if "*" not in name]
+            prefix = f"{path}."
+            inside = [where for where in known if where.startswith(prefix)][:3]
+            if inside:
+                raise UsageError(f"{address!r} holds several values; name one, such as {' or '.join(map(repr, inside))}")
+            raise UnknownNameError(f"key of {identifier}", path, dict.fromkeys(known))
+        if isinstance(given, Value):
+            return given
+        if isinstance(old, Value) or (key is not None and key.type == "value"):
+            return _override_value(old, key, given, address)
+        return _override_plain(old, key, given, address)
+
+
+def normal(name: str) -> str:
+    """A name as it is compared: lower case, spaces and underscores as hyphens.
+
+    Examples
+    --------
+    >>> normal("DeepSeek_R1 0528")
+    'deepseek-r1-0528'
+    """
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def _override_value(old: Any, key: schema.Key | None, given: Any, address: str) -> Value:
+    """A value whose number is the one given."""
+    dimension = key.dimension if key is not None else old.unit
+    try:
+        value = units.parse(given, dimension)
+    except units.UnitError as error:
+        raise units.UnitError(f"{address}: {error}") from None
+    if key is not None:
+        problem = check.implausible(value, key, f"{given}")
+        if problem:
+            raise UsageError(f"{address}: {problem}")
+    if isinstance(old, Value):
+        return old.replaced(value)
+    return Value(value, value, value, key.unit if key is not None else "1", "assumed", "override")
+
+
+def _override_plain(old: Any, key: schema.Key | None, given: Any, address: str) -> Leaf:
+    """A plain leaf from what was given, text turned into the type that the spec has."""
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "strings"}
+    key = key or schema.Key(address, kinds[type(old)], "")
+    new: Any = given
+    if isinstance(given, str) and key.type in ("integer", "number", "boolean"):
+        new = {"true": True, "false": False}.get(given.lower(), given) if key.type == "boolean" else _number(given, key.type)
+    if isinstance(given, str) and key.type == "strings":
+        new = [part.strip() for part in given.split(",") if part.strip()]
+    problem = check.plain_problem(new, key)
+    if problem:
+        raise UsageError(f"{address}: {problem}")
+    return new  # type: ignore[no-any-return]
+
+
+def _number(text: str, kind: str) -> Any:
+    """A whole or any number from text, or the text itself where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if kind == "integer" and number == int(number) else number
+
+
+def _key(kind: str, spec: Spec, path: str) -> schema.Key | None:
+    """The schema key of a path, if the tier it names exists."""
+    parts = path.split(".")
+    if parts[0] == "tiers" and len(parts) > 1 and parts[1] not in spec.data.get("tiers", {}):
+        return None
+    return schema.keys(kind).get(schema.general(path))
+
+
+def _wanted(kind: str, path: str) -> str:
+    """What a missing key should hold."""
+    key = schema.keys(kind)[schema.general(path)]
+    return f"a value in {key.unit}" if key.type == "value" else schema.allowed(key)
+
+
+def _built(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked TOML with value tables as `Value` and tiers by name."""
+    built: dict[str, Any] = {}
+    for name, item in data.items():
+        if name == "tiers" and isinstance(item, list):
+            built[name] = {tier["name"]: _built(kind, tier) for tier in item}
+        elif isinstance(item, dict):
+            built[name] = Value.from_table(item) if "value" in item else _built(kind, item)
+        else:
+            built[name] = item
+    return built
+
+
+def _merged(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+    """The parent's keys with the child's over them; a list of tiers says which tiers there are and in which order."""
+    merged = dict(parent)
+    for name, item in child.items():
+        below = parent.get(name)
+        if name == "tiers" and isinstance(item, dict) and isinstance(below, dict):
+            merged[name] = {tier: _merged(below.get(tier, {}), own) for tier, own in item.items()}
+        elif isinstance(item, dict) and isinstance(below, dict):
+            merged[name] = _merged(below, item)
+        else:
+            merged[name] = item
+    return merged
+
+
+def _with(data: dict[str, Any], path: str, leaf: Leaf) -> dict[str, Any]:
+    """The data with another leaf at a path; what is on the way is copied."""
+    head, _, rest = path.partition(".")
+    if not rest:
+        return {**data, head: leaf}
+    below = data.get(head)
+    return {**data, head: _with(below if isinstance(below, dict) else {}, rest, leaf)}
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Leaves of nested dicts with dotted paths."""
+    for name, item in data.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
+
+
+def _shown(found: Any) -> str:
+    """A found thing in a message."""
+    return "a table" if isinstance(found, dict) else repr(found)
