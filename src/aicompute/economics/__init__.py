@@ -1,0 +1,1 @@
+"""Capital, energy, operation and carbon: pure functions of floats and arrays in SI units."""
