@@ -244,7 +244,7 @@ class Library:
             above, faults = self._inherit(kind, self._parent(kind, path, extends, (*below, path)), (*below, path))
             parent = {name: item for name, item in above.data.items() if name not in _OWN}
         faults = faults + check.faults_of_data(kind, identifier, raw, path, dict(_leaves(parent)))
-        data = _merged(parent, raw if faults else _built(kind, raw))
+        data = _merged(parent, _built(kind, raw))
         for where, leaf in self._overrides.get((kind, identifier), {}).items():
             data = _with(data, where, leaf)
         return Spec(kind, identifier, path, data), faults
@@ -382,16 +382,27 @@ def _wanted(kind: str, path: str) -> str:
 
 
 def _built(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked TOML with value tables as `Value` and tiers by name."""
+    """TOML with value tables as `Value` and tiers by name; what is broken, and reported as such, is left as it is."""
     built: dict[str, Any] = {}
     for name, item in data.items():
         if name == "tiers" and isinstance(item, list):
-            built[name] = {tier["name"]: _built(kind, tier) for tier in item}
+            tiers = [tier for tier in item if isinstance(tier, dict) and isinstance(tier.get("name"), str)]
+            built[name] = {tier["name"]: _built(kind, tier) for tier in tiers}
         elif isinstance(item, dict):
-            built[name] = Value.from_table(item) if "value" in item else _built(kind, item)
+            built[name] = _value_or_table(kind, item)
         else:
             built[name] = item
     return built
+
+
+def _value_or_table(kind: str, item: Mapping[str, Any]) -> Value | dict[str, Any] | str:
+    """A value, a deeper table, or a mark where a value is broken."""
+    if "value" not in item:
+        return _built(kind, item)
+    try:
+        return Value.from_table(item)
+    except (KeyError, TypeError, ValueError):
+        return "broken"
 
 
 def _merged(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""``python -m aicompute.cli``."""
+
+from aicompute.cli import main
+
+main()
