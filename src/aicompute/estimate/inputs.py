@@ -1,0 +1,344 @@
+"""The door: specs become frozen records of floats (or of sampled arrays) that formulas understand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol as TypingProtocol
+
+import numpy as np
+
+from aicompute.economics.cost import SiteTerms
+from aicompute.errors import UsageError, nearest
+from aicompute.estimate.serving import ServingStack
+from aicompute.estimate.training import TrainingStack
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Kernel, Protocol, Rates, Tier
+from aicompute.numerics import Array, minimum
+from aicompute.specs import Library, Spec, Value
+from aicompute.workload.architecture import Architecture
+
+PRECISIONS: Mapping[str, tuple[str, float, float]] = {
+    # name: (peak it runs on, weight bytes with scales, activation bytes)
+    "fp32": ("tf32", 4.0, 4.0),
+    "tf32": ("tf32", 4.0, 4.0),
+    "fp16": ("bf16", 2.0, 2.0),
+    "bf16": ("bf16", 2.0, 2.0),
+    "fp8": ("fp8", 1.0 + 4.0 / 16384.0, 1.0 + 4.0 / 128.0),
+    "mxfp8": ("fp8", 1.0 + 1.0 / 32.0, 1.0 + 1.0 / 32.0),
+    "int8": ("int8", 1.0, 1.0 + 4.0 / 128.0),
+    "w8a16": ("bf16", 1.0, 2.0),
+    "fp6": ("fp6", 0.75 + 1.0 / 32.0, 1.0 + 1.0 / 32.0),
+    "nvfp4": ("fp4", 0.5 + 1.0 / 16.0, 0.5 + 1.0 / 16.0),
+    "mxfp4": ("fp4", 0.5 + 1.0 / 32.0, 1.0 + 1.0 / 32.0),
+    "int4": ("bf16", 0.5 + 2.0 / 128.0, 2.0),
+}
+"""Number formats: the peak they compute on and the bytes of an element, scales included (block sizes are part of each format's definition)."""
+
+ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
+"""What a precision map speaks of."""
+
+
+class Reader(TypingProtocol):
+    """How a value becomes a number: as it stands, or drawn from its range."""
+
+    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
+        """The number at a path in SI units."""
+
+
+def read_value(spec: Spec, path: str, default: float | None = None) -> Array:
+    """The value as it stands."""
+    return float(spec.si(path) if default is None else spec.si(path, default))
+
+
+@dataclass
+class Sampler:
+    """Draws values from their ranges; equal facts get equal draws, so that systems compared share them.
+
+    ``low`` and ``high`` are read as the 5 % and 95 % points of a two-piece log-normal law around the value (normal where a sign changes).
+    """
+
+    count: int = 400
+    seed: int = 20250616
+    used: dict[str, Value] = field(default_factory=dict)
+    _draws: dict[str, Array] = field(default_factory=dict)
+
+    def normal(self, key: str) -> np.ndarray:
+        """Standard normal draws that belong to a key."""
+        digest = hashlib.blake2b(f"{self.seed}|{key}".encode(), digest_size=8).digest()
+        return np.random.default_rng(int.from_bytes(digest, "little")).standard_normal(self.count)
+
+    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
+        """Draws of the value at a path; a float where it has no range."""
+        found = spec.get(path, None) if default is not None else spec.get(path)
+        if not isinstance(found, Value):
+            return read_value(spec, path, default)
+        if found.low == found.high:
+            return found.value
+        key = f"{path}|{found.value}|{found.low}|{found.high}|{found.source}"
+        if key not in self._draws:
+            self._draws[key] = spread_draws(found, self.normal(key))
+            self.used[f"{spec.id}.{path}"] = found
+        return self._draws[key]
+
+
+def spread_draws(value: Value, normal: np.ndarray) -> np.ndarray:
+    """Turn standard normal draws into draws of a value within its range."""
+    quantile = 1.6448536269514722
+    if value.low > 0.0 and value.value > 0.0:
+        down, up = np.log(value.value / value.low), np.log(value.high / value.value)
+        drawn = value.value * np.exp(normal / quantile * np.where(normal < 0.0, down, up))
+    else:
+        drawn = value.value + normal / quantile * np.where(normal < 0.0, value.value - value.low, value.high - value.value)
+        drawn = np.maximum(drawn, min(0.0, value.low))
+    if value.unit == "1" and value.high <= 1.0:
+        drawn = np.minimum(drawn, 1.0)
+    return np.asarray(drawn)
+
+
+def precision_map(text: str | Mapping[str, str] | None, default: Mapping[str, str]) -> dict[str, str]:
+    """Complete a precision map.
+
+    Parameters
+    ----------
+    text : str, mapping or None   A word for all ("fp8"), a map as text ("dense=fp8,kv=bf16") or as a mapping.
+    default : mapping             Taken where the text says nothing.
+
+    Raises
+    ------
+    UsageError
+        Unknown role or precision, with the nearest.
+
+    Examples
+    --------
+    >>> precision_map("dense=fp8", {"dense": "bf16", "kv": "bf16"})
+    {'dense': 'fp8', 'kv': 'bf16'}
+    """
+    chosen = dict(default)
+    if text is None:
+        return chosen
+    if isinstance(text, str) and "=" not in text:
+        word = _known(text.strip(), PRECISIONS, "precision")
+        eight_bit = PRECISIONS[word][1] < 1.5
+        chosen.update(dense=word, experts=word, dispatch=word if eight_bit else "bf16", combine="bf16")
+        if word in ("nvfp4", "mxfp4", "int4"):  # attention weights stay at 8 bits or more, and so does the wire
+            chosen.update(dense="fp8" if word != "int4" else "int4", dispatch="fp8")
+        return chosen
+    pairs = text.items() if isinstance(text, Mapping) else (part.split("=", 1) for part in text.split(",") if part.strip())
+    for role, word in pairs:
+        chosen[_known(str(role).strip(), ROLES, "precision role")] = _known(str(word).strip(), PRECISIONS, "precision")
+    return chosen
+
+
+def _known(name: str, known: Mapping[str, object] | tuple[str, ...], what: str) -> str:
+    if name in known:
+        return name
+    close = nearest(name, known)
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise UsageError(f"{what} {name!r} is not one of {', '.join(known)}{hint}")
+
+
+def runnable(accelerator: Spec, word: str) -> str:
+    """The precision an accelerator can compute a format in: its own, else the next wider one (weights stay as small as asked)."""
+    peak = PRECISIONS[word][0]
+    for candidate in {"fp4": ("fp4", "fp8", "int8", "bf16"), "fp6": ("fp6", "fp8", "bf16"), "fp8": ("fp8", "int8", "bf16"), "int8": ("int8", "fp8", "bf16")}.get(
+        peak, (peak, "bf16")
+    ):
+        if accelerator.has(f"peak.{candidate}"):
+            return candidate
+    return "bf16"
+
+
+def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
+    """What one device reaches at a precision."""
+    peak = runnable(accelerator, word)
+    _, weights, activations = PRECISIONS[word]
+    share = minimum(read(accelerator, f"efficiency.{peak}") * reached, 1.0)
+    compute = read(accelerator, f"peak.{peak}") / read(accelerator, "devices") * share
+    wide = peak == "bf16" and weights < 2.0
+    return Rates(compute, weights, 2.0 if wide else activations)
+
+
+def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> Device:
+    """One device under a stack, at a precision map."""
+    devices = read(accelerator, "devices")
+    training = stack.get("kind") == "training"
+    dense = rates(accelerator, precision["dense"], read(stack, "reached.dense"), read)
+    experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, "reached.experts"), read)
+    head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
+    core = read(accelerator, "peak.bf16") / devices * minimum(read(accelerator, "efficiency.attention") * read(stack, "reached.attention"), 1.0)
+    kv = precision.get("kv", "bf16")
+    bandwidth = read(accelerator, "memory.bandwidth") / devices * read(accelerator, "efficiency.memory")
+    growth = (dense.compute / read(stack, "kernel.reference")) ** read(stack, "kernel.exponent")
+    kernel = Kernel(
+        rows=read(stack, "kernel.rows") * growth,
+        columns=read(stack, "kernel.columns") * growth,
+        depth=read(stack, "kernel.depth") * growth,
+        launch=0.0 if training else read(accelerator, "launch") * read(stack, "kernel.launch"),
+    )
+    return Device(
+        dense=dense,
+        experts=experts,
+        attention=Rates(core, 2.0, 2.0),
+        head=head,
+        kv_bytes=PRECISIONS[kv][1] if kv != "fp8" else 1.0,
+        bandwidth=bandwidth if training else bandwidth * read(stack, "reached.memory"),
+        kv_bandwidth=bandwidth if training else bandwidth * read(stack, "reached.cache"),
+        capacity=read(accelerator, "memory.capacity") / devices,
+        kernel=kernel,
+    )
+
+
+def fabric_record(system: Spec, read: Reader = read_value) -> Fabric:
+    """The tiers of a system, padded to four with copies of the last that cost nothing more."""
+    tiers = []
+    for name in system.get("tiers"):
+        path = f"tiers.{name}"
+        reached = read(system, f"{path}.bandwidth") * minimum(read(system, f"{path}.efficiency", 0.85), 1.0)
+        tiers.append(
+            Tier(
+                domain=read(system, f"{path}.domain"),
+                inverse_bandwidth=read(system, f"{path}.oversubscription", 1.0) / reached,
+                base=read(system, f"{path}.base_latency", 6.3e-6),
+                hop=read(system, f"{path}.latency"),
+                reduction=1.0 if system.get(f"{path}.in_network_reduction", False) else 0.0,
+                relay=0.0 if name == "in-package" else 1.0,
+            )
+        )
+    if not tiers:
+        raise UsageError(f"{system.id}: a system needs at least one tier")
+    while len(tiers) < 4:
+        tiers.append(tiers[-1])
+    return (tiers[0], tiers[1], tiers[2], tiers[3])
+
+
+def protocol_record(stack: Spec, read: Reader = read_value) -> Protocol:
+    """Constants of the collective library that a stack uses."""
+    return Protocol(
+        ramp=read(stack, "collective.ramp"),
+        granularity=read(stack, "collective.granularity"),
+        reduction_base=read(stack, "collective.reduction_base"),
+        reduction_efficiency=read(stack, "collective.reduction_efficiency"),
+    )
+
+
+def exchange_record(stack: Spec, precision: Mapping[str, str], fabric: Fabric, read: Reader = read_value) -> tuple[ExpertExchange, Fabric]:
+    """Constants of dispatch and combine, and the fabric at the rate they reach."""
+    word = precision.get("dispatch", "bf16")
+    scale = read(stack, "exchange.dispatch_scale", 1.0)
+    dispatch = PRECISIONS[word][2] * scale if PRECISIONS[word][2] < 2.0 else 2.0
+    reached = read(stack, "exchange.efficiency")
+    record = ExpertExchange(
+        base=read(stack, "exchange.base"),
+        per_doubling=read(stack, "exchange.per_doubling"),
+        contention=read(stack, "exchange.contention"),
+        deduplicated=read(stack, "exchange.deduplicated"),
+        dispatch_bytes=dispatch,
+        combine_bytes=PRECISIONS[precision.get("combine", "bf16")][2],
+    )
+    tiers = [Tier(t.domain, t.inverse_bandwidth / reached, t.base, t.hop, t.reduction, t.relay) for t in fabric]
+    return record, (tiers[0], tiers[1], tiers[2], tiers[3])
+
+
+_CASTS = {"fp8": "elementwise.cast_fp8", "int8": "elementwise.cast_fp8", "mxfp8": "elementwise.cast_mxfp8", "nvfp4": "elementwise.cast_fp4", "mxfp4": "elementwise.cast_fp4"}
+
+
+def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
+    """A training stack as numbers."""
+    cast = _CASTS.get(precision["dense"])
+    gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""), None)
+    return TrainingStack(
+        attention_length=read(stack, "attention.length"),
+        attention_backward=read(stack, "attention.backward"),
+        full_square=read(stack, "attention.full_square"),
+        score_bytes=read(stack, "attention.score_bytes"),
+        elementwise=read(stack, "elementwise.base") + (read(stack, cast) if cast else 0.0),
+        layer_host=read(stack, "host.layer"),
+        overlap_tensor=read(stack, "overlap.tensor"),
+        overlap_data=read(stack, "overlap.data"),
+        overlap_experts=read(stack, "overlap.experts"),
+        overlap_context=read(stack, "overlap.context"),
+        overlap_pipeline=read(stack, "overlap.pipeline"),
+        step_fixed=read(stack, "step.fixed"),
+        gradient_bytes=read(stack, "bytes.gradient") if gradient is None else gradient,
+        gather_bytes=read(stack, "bytes.gather"),
+        weight_memory=read(stack, "memory.weights"),
+        gradient_memory=read(stack, "memory.gradients"),
+        optimizer_memory=read(stack, "memory.optimizer"),
+        optimizer_traffic=read(stack, "memory.optimizer_traffic"),
+        reserve=read(stack, "memory.reserve"),
+        imbalance=read(stack, "experts.imbalance"),
+        dropout=read(stack, "memory.dropout"),
+        flash=read(stack, "memory.flash"),
+        bubble=read(stack, "schedule.bubble"),
+    )
+
+
+def serving_stack_record(stack: Spec, read: Reader = read_value) -> ServingStack:
+    """A serving stack as numbers."""
+    return ServingStack(
+        step_fixed=read(stack, "step.fixed"),
+        sequence_fixed=read(stack, "sequence.fixed"),
+        token_fixed=read(stack, "token.fixed"),
+        layer_fixed=read(stack, "layer.dense"),
+        expert_layer_fixed=read(stack, "layer.experts"),
+        elementwise=read(stack, "elementwise.base"),
+        overlap_experts=read(stack, "overlap.experts"),
+        overlap_tensor=read(stack, "overlap.tensor"),
+        reduce_fixed=read(stack, "reduce.fixed"),
+        imbalance=read(stack, "experts.imbalance"),
+        redundant_experts=read(stack, "experts.redundant"),
+        balanced=read(stack, "sequences.balanced"),
+        interference=read(stack, "prefill.interference"),
+        first_token_fixed=read(stack, "first_token.fixed"),
+        burst=read(stack, "first_token.burst"),
+        reserve=read(stack, "memory.reserve"),
+        memory_share=read(stack, "memory.share"),
+        max_sequences=read(stack, "limits.sequences"),
+        chunk=read(stack, "limits.chunk"),
+        draft_cost=read(stack, "drafts.layers"),
+    )
+
+
+def architecture(model: Spec) -> Architecture:
+    """A model as plain numbers; refuses what the formulas cannot count.
+
+    Raises
+    ------
+    UsageError
+        The model has layers that no operator describes.
+    """
+    reason = model.get("unsupported", "")
+    if reason:
+        raise UsageError(f"model {model.id!r} cannot be estimated: {reason}")
+    return Architecture.from_mapping(model.data)
+
+
+def site_terms(site: Spec, system: Spec, read: Reader = read_value) -> SiteTerms:
+    """Money and energy terms of a site for a system."""
+    return SiteTerms(
+        electricity_price=read(site, "electricity.price"),
+        pue=read(site, f"pue.{system.get('cooling', 'air')}"),
+        facility_capital=read(site, "facility.capital"),
+        facility_life=read(site, "facility.life"),
+        facility_rate=read(site, "facility.rate"),
+        capital_rate=read(site, "capital.rate"),
+        capital_life=read(site, "capital.life"),
+        operation_fraction=read(site, "operation.fraction"),
+        capital_residual=read(site, "capital.residual"),
+        demand_charge=read(site, "electricity.demand_charge", 0.0),
+        import_tax=read(site, "tax.import", 0.0),
+    )
+
+
+def specs_of(lib: Library, system: str) -> tuple[Spec, Spec]:
+    """A system and its accelerator; an accelerator's name stands for its default system."""
+    try:
+        found = lib.load("systems", system)
+    except UsageError as unknown:
+        try:
+            accelerator = lib.load("accelerators", system)
+        except UsageError:
+            raise unknown from None
+        found = lib.load("systems", str(accelerator.get("default_system")))
+    return found, lib.load("accelerators", str(found.get("accelerator")))

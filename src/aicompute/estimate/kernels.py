@@ -1,0 +1,61 @@
+"""Time of operators on a device: the one place where what a model asks for meets what a device reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aicompute.machine.records import Device, Rates
+from aicompute.machine.roofline import matrix_time, overlap_pair
+from aicompute.numerics import Array
+from aicompute.workload.operators import Operator, operator_flops
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """An operator with its time."""
+
+    operator: Operator
+    seconds: Array
+    """Of all executions of a forward pass [s]."""
+    flops: Array
+    """Of all executions [FLOP]."""
+    traffic: Array
+    """Of all executions [B]."""
+
+
+def rates_of(device: Device, role: str) -> Rates:
+    """Rates of a device for a role of an operator."""
+    rates: Rates = getattr(device, role)
+    return rates
+
+
+def operator_traffic(operator: Operator, device: Device) -> Array:
+    """Bytes that one execution moves [B]."""
+    if operator.is_matrix:
+        rates = rates_of(device, operator.role)
+        o = operator
+        return o.groups * (o.columns * o.depth * rates.weight_bytes + o.rows * (o.depth * rates.activation_bytes + o.columns * 2.0))
+    return operator.traffic
+
+
+def operator_time(operator: Operator, device: Device, cache: bool = False) -> Array:
+    """Time of one execution [s]; ``cache`` marks attention that streams a key-value cache."""
+    o = operator
+    if o.is_matrix:
+        return matrix_time(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role), device.bandwidth, device.kernel)
+    if o.role == "attention":
+        return overlap_pair(o.flops / device.attention.compute, o.traffic / (device.kv_bandwidth if cache else device.bandwidth)) + device.kernel.launch
+    return o.traffic / device.bandwidth
+
+
+def time_operators(operators: Iterable[Operator], device: Device, cache: bool = False) -> list[Timed]:
+    """Every operator with time, FLOPs and bytes of one forward pass."""
+    return [
+        Timed(o, o.count * operator_time(o, device, cache), o.count * operator_flops(o), o.count * operator_traffic(o, device)) for o in operators
+    ]
+
+
+def total_seconds(timed: Iterable[Timed]) -> Array:
+    """Sum of the times [s]."""
+    return sum((t.seconds for t in timed), 0.0)

@@ -1,0 +1,276 @@
+"""Steps of a serving engine and the rates that follow: prefill, decode, in-flight batching, pools. Arrays in, arrays out; knows no spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aicompute.estimate.kernels import Timed, time_operators, total_seconds
+from aicompute.machine.collectives import all_reduce_time, exchange_time, neighbour_time
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
+from aicompute.machine.roofline import stream_time
+from aicompute.numerics import Array, floor, maximum, minimum, where
+from aicompute.plan.layout import place
+from aicompute.workload.architecture import Architecture
+from aicompute.workload.balance import fullest_rank, touched_share
+from aicompute.workload.footprint import cache_bytes, rank_parameters
+from aicompute.workload.operators import Operator, context_attention, decode_attention, elementwise, feed_forward, head, mixer_projections
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPlan:
+    """One engine: tp · dp · pp devices; attention is split over tp and replicated over dp, experts are spread over ep and split over the rest."""
+
+    tp: Array
+    dp: Array
+    pp: Array
+    ep: Array
+
+    @property
+    def devices(self) -> Array:
+        """Devices of the engine."""
+        return self.tp * self.dp * self.pp
+
+    @property
+    def expert_tp(self) -> Array:
+        """Ranks that share one expert."""
+        return self.tp * self.dp / self.ep
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStack:
+    """What the engine reaches, overlaps and costs; the meaning of each value is in specs/stacks/generic-serving.toml."""
+
+    step_fixed: Array
+    sequence_fixed: Array
+    token_fixed: Array
+    layer_fixed: Array
+    expert_layer_fixed: Array
+    elementwise: Array
+    overlap_experts: Array
+    overlap_tensor: Array
+    reduce_fixed: Array
+    imbalance: Array
+    redundant_experts: Array
+    balanced: Array
+    """1 where sequences are spread by length, 0 where the fullest rank sets the pace."""
+    interference: Array
+    first_token_fixed: Array
+    burst: Array
+    reserve: Array
+    memory_share: Array
+    max_sequences: Array
+    chunk: Array
+    draft_cost: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one step of an engine carries."""
+
+    sequences: Array
+    """Decoding [1]."""
+    queries: Array
+    """Tokens of each in a step, drafts included [1]."""
+    context: Array
+    """Tokens in the cache of each, on average [1]."""
+    prefill_sequences: Array
+    """Being prefilled in the step (may be a fraction) [1]."""
+    prefill_length: Array
+    """New tokens of each [1]."""
+    prefill_prefix: Array
+    """Tokens of each already cached [1]."""
+    spread: Array = 0.0
+    """Spread of the cache of a sequence over its mean [1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStep:
+    """Times of one step on the slowest rank [s]."""
+
+    step: Array
+    parts: dict[str, Array]
+    communication: dict[str, Array]
+    exposed: Array
+    timed: list[Timed]
+    flops: Array
+    traffic: Array
+    wire: Array
+
+
+def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack) -> tuple[list[Operator], list[Operator]]:
+    """Operators of one step on the slowest rank: those of any token, and attention over the cache."""
+    decode = load.sequences * load.queries / plan.pp
+    fresh = load.prefill_sequences * load.prefill_length / plan.pp
+    total = decode + fresh
+    local = total / plan.dp  # each attention group has its own sequences
+    ranks = plan.tp * plan.dp
+    ops = mixer_projections(arch, local, plan.tp, absorbed=False)
+    rows: Array = 0.0
+    experts: Array = 0.0
+    if arch.num_moe_layers:
+        places = arch.num_experts + stack.redundant_experts
+        touched = touched_share(total, arch.experts_per_token * 1.0, arch.num_experts * 1.0)
+        experts = maximum(places / plan.ep * touched, minimum(1.0, total))
+        share = total * arch.experts_per_token / plan.ep
+        skew = stack.imbalance * fullest_rank(maximum(share, 1.0), 1.0, plan.ep)
+        rows = maximum(share * minimum(skew, plan.ep * 1.0) / experts, minimum(total, 1.0))
+    shared_tp = plan.tp
+    ops += feed_forward(arch, local, shared_tp, rows, experts, ranks / plan.ep, local)
+    ops.append(elementwise(arch, local, stack.elementwise, 1.0))
+    sequences = load.sequences / plan.dp / plan.pp
+    fullest = where(stack.balanced > 0.0, 1.0, fullest_rank(maximum(sequences, 1.0), load.spread, plan.dp))
+    cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
+    prefill = context_attention(arch, load.prefill_sequences / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
+    return ops + [replace(o, name=f"prefill {o.name}") for o in prefill], cores
+
+
+def engine_step(
+    arch: Architecture,
+    plan: ServingPlan,
+    load: Load,
+    device: Device,
+    fabric: Fabric,
+    protocol: Protocol,
+    exchange: ExpertExchange,
+    stack: ServingStack,
+) -> EngineStep:
+    """Time of one step of an engine that decodes and prefills together.
+
+    Parameters
+    ----------
+    arch, plan, load, device, fabric, protocol, exchange, stack   Records of broadcastable fields.
+
+    Returns
+    -------
+    EngineStep; a pipeline's step is the way of one micro-batch through all stages.
+
+    Notes
+    -----
+    Operators run one after another; expert exchange and tensor reductions hide behind them as far as the stack can. Attention of the fullest
+    rank sets the pace, and so do the experts of the fullest rank.
+
+    References
+    ----------
+    .. [1] P. Patel et al., arXiv:2311.18677 (phases); A. Agrawal et al., arXiv:2403.02310 (mixed steps); DeepSeek-AI, arXiv:2412.19437, section 3.4.
+    """
+    ops, cores = step_operators(arch, plan, load, device, stack)
+    timed = time_operators(ops, device)
+    timed_cores = time_operators(cores, device, cache=True)
+    tokens = (load.sequences * load.queries + load.prefill_sequences * load.prefill_length) / plan.pp
+    local = tokens / plan.dp
+    layers = arch.num_layers * 1.0
+
+    answers = (load.sequences * load.queries + load.prefill_sequences) / plan.pp / plan.dp
+    vocabulary = time_operators([head(arch, answers, plan.tp)], device)
+
+    tensor_span = place(plan.tp, 1.0, fabric).members
+    # one reduction after attention; one after the feed-forward part where experts are not exchanged
+    exchanged = (plan.dp > 1.0) & (plan.ep > 1.0)
+    moe_share = arch.num_moe_layers / layers
+    reductions = 1.0 + where(exchanged, 1.0 - moe_share, 1.0)
+    one = all_reduce_time(local * arch.hidden_size * 2.0, tensor_span, fabric, protocol)
+    tensor = where(plan.tp > 1.0, layers * reductions * (one + stack.reduce_fixed), 0.0)
+    experts: Array = 0.0
+    if arch.num_moe_layers:
+        span = place(plan.ep, plan.expert_tp, fabric).members
+        inner = (arch.expert_latent_size or arch.hidden_size) * 1.0
+        sent = local / plan.tp * plan.expert_tp * stack.imbalance
+        copies = arch.experts_per_token * 1.0
+        phases = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, fabric, exchange) + exchange_time(
+            sent, inner, copies, exchange.combine_bytes, span, fabric, exchange
+        )
+        experts = where(exchanged, arch.num_moe_layers * phases, 0.0)
+    hops = where(plan.pp > 1.0, plan.pp * neighbour_time(local * arch.hidden_size * 2.0, plan.tp * plan.dp, plan.pp, fabric), 0.0)
+
+    def named(role: str) -> Array:
+        return total_seconds(t for t in timed if t.operator.role == role and not t.operator.name.startswith("prefill "))
+
+    fixed = stack.step_fixed + stack.sequence_fixed * load.sequences / plan.pp + stack.token_fixed * local
+    layer_fixed = (layers - arch.num_moe_layers) * stack.layer_fixed + arch.num_moe_layers * stack.expert_layer_fixed
+    drafts = load.queries - 1.0
+    parts = {
+        "projections and dense": named("dense"),
+        "experts": named("experts"),
+        "cache attention": total_seconds(timed_cores) * (load.sequences > 0.0),
+        "prefill attention": total_seconds(t for t in timed if t.operator.name.startswith("prefill ")) * (load.prefill_sequences > 0.0),
+        "norms and elementwise": named("memory"),
+        "head": total_seconds(vocabulary),
+        "tensor parallel": tensor * (1.0 - stack.overlap_tensor),
+        "expert exchange": experts * (1.0 - stack.overlap_experts),
+        "pipeline sends": hops,
+        "layer launches": layer_fixed,
+        "host": fixed,
+    }
+    body = sum(parts.values(), 0.0)
+    # each draft token runs a layer of its own and the head
+    parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - fixed) / layers + parts["head"])
+    step = body + parts["drafts"]
+    exposed = parts["tensor parallel"] + parts["expert exchange"] + hops
+    everything = timed + timed_cores + vocabulary
+    flops = sum((t.flops for t in everything), 0.0) / plan.pp
+    traffic = sum((t.traffic for t in everything), 0.0) / plan.pp
+    communication = {"tensor parallel": tensor, "expert exchange": experts, "pipeline sends": hops}
+    return EngineStep(step, parts, communication, exposed, everything, flops, traffic, sum(communication.values(), 0.0))
+
+
+def weight_memory(arch: Architecture, plan: ServingPlan, device: Device, stack: ServingStack, drafts: Array) -> Array:
+    """Weights that one device holds [B]; draft layers are loaded where drafts are made."""
+    held = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp, redundant=stack.redundant_experts)
+    extra = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp, mtp=True).dense - held.dense
+    return (held.dense + where(drafts > 0.0, extra, 0.0)) * device.dense.weight_bytes + held.experts * device.experts.weight_bytes
+
+
+def cache_memory(arch: Architecture, plan: ServingPlan, length: Array, device: Device) -> Array:
+    """Cache of one sequence on each device of its attention group [B]."""
+    return cache_bytes(arch, length, device.kv_bytes, plan.tp) / plan.pp
+
+
+def most_sequences(arch: Architecture, plan: ServingPlan, length: Array, device: Device, stack: ServingStack, drafts: Array = 0.0) -> Array:
+    """Sequences of a full length that an engine's memory holds; below 1 where none fits.
+
+    Parameters
+    ----------
+    arch, plan, device, stack   Records.
+    length : shape (...)        Tokens a sequence has at its end [1].
+    drafts : shape (...)        Draft tokens a step [1].
+
+    Returns
+    -------
+    shape (...) [1].
+
+    References
+    ----------
+    .. [1] W. Kwon et al., arXiv:2309.06180 (paged cache: little is lost to fragments).
+    """
+    free = stack.memory_share * device.capacity - stack.reserve - weight_memory(arch, plan, device, stack, drafts)
+    room = floor(maximum(free, 0.0) / cache_memory(arch, plan, length, device))
+    return minimum(room * plan.dp, stack.max_sequences * plan.dp)
+
+
+def emitted(drafts: Array, acceptance: Array) -> Array:
+    r"""Expected tokens a sequence gains in a step.
+
+    Parameters
+    ----------
+    drafts : shape (...)       Draft tokens [1].
+    acceptance : shape (...)   Probability that a draft is right, given the one before was [1].
+
+    Returns
+    -------
+    shape (...) [1].
+
+    Notes
+    -----
+    .. math:: (1 - \alpha^{n+1}) / (1 - \alpha)
+
+    References
+    ----------
+    .. [1] Y. Leviathan, M. Kalman, Y. Matias, arXiv:2211.17192, equation 1.
+
+    Examples
+    --------
+    >>> round(emitted(1.0, 0.7), 3)
+    1.7
+    """
+    safe = minimum(acceptance, 0.999999)
+    return (1.0 - safe ** (drafts + 1.0)) / (1.0 - safe)

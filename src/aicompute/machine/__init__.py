@@ -1,0 +1,1 @@
+"""What the hardware gives: kernels, collectives, power, failures. Pure formulas over floats and arrays."""

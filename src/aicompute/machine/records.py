@@ -1,0 +1,106 @@
+"""Frozen records of the numbers that formulas need, all SI, each field a float or a broadcastable array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aicompute.numerics import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one device reaches for one role (dense, experts, attention) at the precision of that role."""
+
+    compute: Array
+    """Reached by a large kernel [FLOP/s]."""
+    weight_bytes: Array
+    """Stored weight, scales included [B/element]."""
+    activation_bytes: Array
+    """Input read by the kernel [B/element]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """How kernels fall short of the large-kernel rate: shape penalties and fixed times."""
+
+    rows: Array
+    """Rows of a matrix product issued on top of the useful ones [1]."""
+    columns: Array
+    """Columns likewise [1]."""
+    depth: Array
+    """Length of the inner dimension that start and end of the loop cost [1]."""
+    launch: Array
+    """Time of a kernel that is not hidden behind others [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device: its memory and what it reaches by role."""
+
+    dense: Rates
+    experts: Rates
+    attention: Rates
+    head: Rates
+    kv_bytes: Array
+    """Stored keys and values [B/element]."""
+    bandwidth: Array
+    """Memory bandwidth that streaming kernels reach [B/s]."""
+    kv_bandwidth: Array
+    """Memory bandwidth that decode attention reaches [B/s]."""
+    capacity: Array
+    """Memory that software can address [B]."""
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One level of the fabric. The neutral tier has inverse bandwidth 0 and latency 0."""
+
+    domain: Array
+    """Devices joined, cumulative [1]."""
+    inverse_bandwidth: Array
+    """1 / (bandwidth per device and direction · reached share / oversubscription) [s/B]."""
+    base: Array
+    """Fixed time of a collective that uses this tier as its outermost [s]."""
+    hop: Array
+    """Time of each further hop [s]."""
+    reduction: Array
+    """1 where switches add up, else 0."""
+    relay: Array = 1.0
+    """1 where the devices of a domain pass on for each other what enters it, 0 where each fetches its own (dies of one package)."""
+
+
+Fabric = tuple[Tier, Tier, Tier, Tier]
+"""Four tiers from the inside out; unused ones neutral."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Shared constants of collective libraries."""
+
+    ramp: Array
+    """Strength of the change from the low-latency to the bandwidth protocol [1]."""
+    granularity: Array
+    """Extra traffic of a ring by pipelining, falls with group size [1]."""
+    reduction_base: Array
+    """Extra fixed time of a reduction in the switch [s]."""
+    reduction_efficiency: Array
+    """Share of the link that a reduction in the switch reaches, relative to the tier's own [1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertExchange:
+    """Constants of dispatch and combine."""
+
+    base: Array
+    """Fixed time of one phase [s]."""
+    per_doubling: Array
+    """Further time per doubling of the group [s]."""
+    contention: Array
+    """Exponent d of the growth (n/8)^d of traffic time with the group [1]."""
+    deduplicated: Array
+    """1 where a token crosses to a domain once and is copied inside, 0 where each expert's copy crosses."""
+    dispatch_bytes: Array
+    """Payload of a hidden element on the way out, scales included [B/element]."""
+    combine_bytes: Array
+    """Payload on the way back [B/element]."""
