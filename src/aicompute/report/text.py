@@ -116,14 +116,16 @@ def _is_numeric(column: Sequence[str]) -> bool:
 
 
 def _widths(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Widths of the columns: natural ones, the widest cut down until the table fits."""
-    columns = range(len(headers))
-    widths = [max([len(headers[column]), *(len(row[column]) for row in cells)]) for column in columns]
-    excess = sum(widths) + 2 * (len(widths) - 1) - width
-    while excess > 0 and max(widths) > _LEAST:
-        widest = max(columns, key=lambda column: widths[column])
-        widths[widest] -= 1
-        excess -= 1
+    """Widths of the columns: natural ones, the widest cut between words until the table fits, then the last ones within words."""
+    columns = list(zip(*([headers, *cells]), strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    for least, last in ((words, False), ([_LEAST] * len(widths), True)):
+        while sum(widths) + 2 * (len(widths) - 1) > width:
+            loose = [place for place in range(len(widths)) if widths[place] > max(least[place], _LEAST)]
+            if not loose:
+                break
+            widths[loose[-1] if last else max(loose, key=lambda place: widths[place])] -= 1
     return widths
 
 

@@ -91,9 +91,9 @@ def faults_of_data(kind: str, identifier: str, data: Mapping[str, Any], path: Pa
     faults = []
     for where, leaf in leaves(kind, data):
         key = known.get(schema.general(where)) or _inherited_key(where, inherited)
-        top = where.partition(".")[0]
-        if key is None and top in schema.OPEN_TABLES.get(kind, ()):
-            problem = "" if isinstance(leaf, (str, bool, int, float)) else "is a table, expected a string, a number or true or false"
+        loose = where.partition(".")[0] in schema.OPEN_TABLES.get(kind, ())
+        if loose and (opened or where in inherited):
+            problem = "" if isinstance(leaf, (str, bool, int, float)) else f"is {leaf!r}, expected a string, a number or true or false"
         elif key is None and opened and isinstance(leaf, dict):
             problem = _value_problem(leaf, None)
         elif key is None:

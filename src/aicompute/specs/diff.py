@@ -30,7 +30,7 @@ def diff(a: Spec, b: Spec) -> list[Difference]:
     left, right = dict(a.leaves()), dict(b.leaves())
     paths = [path for path in dict.fromkeys([*left, *right]) if path.rpartition(".")[2] not in _ABOUT_THE_FILE]
     return [
-        Difference(path, left.get(path), right.get(path), _ratio(left.get(path), right.get(path)))
+        Difference(path, left.get(path), right.get(path), None if path == "year" else _ratio(left.get(path), right.get(path)))
         for path in paths
         if _content(left.get(path)) != _content(right.get(path))
     ]
