@@ -77,8 +77,8 @@ def accelerator_power(
     no worse when refitted with a model left out (median error 7.2 against 7.4 %).
 
     Median error on 213 serving rows of H100 and B200 with measured rates 6.9 % (H100 5.3, B200 9.8; nine in ten below 20 %), on seven
-    others (Llama-3.1-405B, Qwen3-235B, DeepSeek) 11.7 %. DeepSeek on eight B200 reads 11 to 29 % low, Llama-3.1-8B on one B200 29 % high. Long
-    prefill attention kernels on B200: 8.0 %, nine in ten below 44 %.
+    others (Llama-3.1-405B, Qwen3-235B, DeepSeek) 11.7 %. DeepSeek on eight B200 reads 11 to 29 % low, Llama-3.1-8B on one B200 29 % high.
+    Long prefill attention kernels on B200: 8.0 %, nine in ten below 44 %.
 
     The exponent is below 1 because voltage, clock and idle units follow the load. Arithmetic is in units of the limit and of the chip's own
     peak, so the process node needs no term. The price of a byte on the wire is a prior: no measurement identified it.
@@ -124,8 +124,8 @@ def scaled_energy(reference: Array, reference_stack: Array, stack: Array) -> Arr
     .. math:: e = e_{ref} + 1/s - 1/s_{ref}
 
     Only the memory's own share changes. The larger share is the way across the chip, whose wires gain little from a smaller node; it is
-    kept, and the interval has to be wide. Fits of single devices agree in sign: 67 pJ/B with HBM3, 59 with HBM3E. Stack figures come from one
-    public estimator (HBM2E 32, HBM3 36, HBM3E 42, HBM4 48 GB/s per W).
+    kept, and the interval has to be wide. Fits of single devices agree in sign: 67 pJ/B with HBM3, 59 with HBM3E. Stack figures come from
+    one public estimator (HBM2E 32, HBM3 36, HBM3E 42, HBM4 48 GB/s per W).
 
     References
     ----------
