@@ -253,7 +253,9 @@ def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reade
         full_square=read(stack, "attention.full_square"),
         score_bytes=read(stack, "attention.score_bytes"),
         elementwise=read(stack, "elementwise.base") + (read(stack, cast) if cast else 0.0),
+        routed=read(stack, "elementwise.routed"),
         layer_host=read(stack, "host.layer"),
+        expert_host=read(stack, "host.expert"),
         overlap_tensor=read(stack, "overlap.tensor"),
         overlap_data=read(stack, "overlap.data"),
         overlap_experts=read(stack, "overlap.experts"),
@@ -297,6 +299,7 @@ def serving_stack_record(stack: Spec, read: Reader = read_value) -> ServingStack
         max_sequences=read(stack, "limits.sequences"),
         chunk=read(stack, "limits.chunk"),
         draft_cost=read(stack, "drafts.layers"),
+        bulk_deduplicated=read(stack, "exchange.bulk_deduplicated"),
     )
 
 

@@ -61,6 +61,8 @@ class ServingStack:
     max_sequences: Array
     chunk: Array
     draft_cost: Array
+    bulk_deduplicated: Array
+    """1 where prefill pools send a token to each domain once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Load:
     """Tokens of each already cached [1]."""
     spread: Array = 0.0
     """Spread of the cache of a sequence over its mean [1]."""
+    scattered: Array = 0.0
+    """1 where prompts arrive at random on the attention groups, 0 where a batch is spread evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,19 @@ class EngineStep:
     wire: Array
 
 
+def fullest_prefill(load: Load, plan: ServingPlan) -> Array:
+    """Prompts on the attention group that gets most of them in a step, over the mean: groups wait for each other at every expert exchange."""
+    each = maximum(load.prefill_sequences / plan.dp / plan.pp, 1e-9)
+    return minimum(fullest_rank(each, load.scattered, plan.dp), plan.dp)
+
+
 def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack) -> tuple[list[Operator], list[Operator]]:
     """Operators of one step on the slowest rank: those of any token, and attention over the cache."""
     decode = load.sequences * load.queries / plan.pp
     fresh = load.prefill_sequences * load.prefill_length / plan.pp
     total = decode + fresh
-    local = total / plan.dp  # each attention group has its own sequences
+    busiest = fullest_prefill(load, plan)
+    local = (decode + fresh * busiest) / plan.dp  # each attention group has its own sequences
     ranks = plan.tp * plan.dp
     ops = mixer_projections(arch, local, plan.tp, absorbed=False)
     rows: Array = 0.0
@@ -120,7 +131,7 @@ def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: De
     sequences = load.sequences / plan.dp / plan.pp
     fullest = where(stack.balanced > 0.0, 1.0, fullest_rank(maximum(sequences, 1.0), load.spread, plan.dp))
     cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
-    prefill = context_attention(arch, load.prefill_sequences / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
+    prefill = context_attention(arch, load.prefill_sequences * busiest / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
     return ops + [replace(o, name=f"prefill {o.name}") for o in prefill], cores
 
 
@@ -130,6 +141,7 @@ def engine_step(
     load: Load,
     device: Device,
     fabric: Fabric,
+    wires: Fabric,
     protocol: Protocol,
     exchange: ExpertExchange,
     stack: ServingStack,
@@ -138,7 +150,8 @@ def engine_step(
 
     Parameters
     ----------
-    arch, plan, load, device, fabric, protocol, exchange, stack   Records of broadcastable fields.
+    arch, plan, load, device, protocol, exchange, stack   Records of broadcastable fields.
+    fabric, wires   Tiers; the same at the rate that expert exchange reaches.
 
     Returns
     -------
@@ -156,8 +169,8 @@ def engine_step(
     ops, cores = step_operators(arch, plan, load, device, stack)
     timed = time_operators(ops, device)
     timed_cores = time_operators(cores, device, cache=True)
-    tokens = (load.sequences * load.queries + load.prefill_sequences * load.prefill_length) / plan.pp
-    local = tokens / plan.dp
+    busiest = fullest_prefill(load, plan)
+    local = (load.sequences * load.queries + load.prefill_sequences * load.prefill_length * busiest) / plan.pp / plan.dp
     layers = arch.num_layers * 1.0
 
     answers = (load.sequences * load.queries + load.prefill_sequences) / plan.pp / plan.dp
@@ -176,8 +189,8 @@ def engine_step(
         inner = (arch.expert_latent_size or arch.hidden_size) * 1.0
         sent = local / plan.tp * plan.expert_tp * stack.imbalance
         copies = arch.experts_per_token * 1.0
-        phases = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, fabric, exchange) + exchange_time(
-            sent, inner, copies, exchange.combine_bytes, span, fabric, exchange
+        phases = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, wires, exchange) + exchange_time(
+            sent, inner, copies, exchange.combine_bytes, span, wires, exchange
         )
         experts = where(exchanged, arch.num_moe_layers * phases, 0.0)
     hops = where(plan.pp > 1.0, plan.pp * neighbour_time(local * arch.hidden_size * 2.0, plan.tp * plan.dp, plan.pp, fabric), 0.0)
@@ -185,7 +198,7 @@ def engine_step(
     def named(role: str) -> Array:
         return total_seconds(t for t in timed if t.operator.role == role and not t.operator.name.startswith("prefill "))
 
-    fixed = stack.step_fixed + stack.sequence_fixed * load.sequences / plan.pp + stack.token_fixed * local
+    fixed = stack.step_fixed + stack.sequence_fixed * load.sequences / plan.dp / plan.pp + stack.token_fixed * local
     layer_fixed = (layers - arch.num_moe_layers) * stack.layer_fixed + arch.num_moe_layers * stack.expert_layer_fixed
     drafts = load.queries - 1.0
     parts = {

@@ -51,7 +51,9 @@ class TrainingStack:
     full_square: Array
     score_bytes: Array
     elementwise: Array
+    routed: Array
     layer_host: Array
+    expert_host: Array
     overlap_tensor: Array
     overlap_data: Array
     overlap_experts: Array
@@ -112,6 +114,7 @@ def training_step(
     plan: TrainingPlan,
     device: Device,
     fabric: Fabric,
+    wires: Fabric,
     protocol: Protocol,
     exchange: ExpertExchange,
     stack: TrainingStack,
@@ -122,7 +125,8 @@ def training_step(
     ----------
     arch : Architecture
     sequence, global_batch : shape (...)   Tokens a sequence; sequences a step [1].
-    plan, device, fabric, protocol, exchange, stack   Records of broadcastable fields.
+    plan, device, protocol, exchange, stack   Records of broadcastable fields.
+    fabric, wires   Tiers; the same at the rate that expert exchange reaches.
 
     Returns
     -------
@@ -153,6 +157,12 @@ def training_step(
     stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
     attention = total_seconds(scores) * ramp / layers + stored / device.bandwidth
     streams = stream_time(elementwise(arch, tokens, stack.elementwise, sharded).traffic, device.bandwidth)
+    local_experts = maximum(arch.num_experts / plan.ep, 1.0) if arch.num_experts else 0.0
+    if arch.num_moe_layers:
+        copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
+        width_moved = (arch.expert_latent_size or arch.hidden_size) + arch.expert_intermediate_size / plan.expert_tp
+        streams = streams + stream_time(stack.routed * copies * width_moved, device.bandwidth) * arch.num_moe_layers / layers
+    host = stack.layer_host + stack.expert_host * local_experts * arch.num_moe_layers / layers
     vocabulary = time_operators([head(arch, tokens, plan.tp)], device)
     head_forward = total_seconds(vocabulary)
 
@@ -167,8 +177,8 @@ def training_step(
         span = place(plan.ep, plan.expert_tp, fabric).members
         sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
         inner = (arch.expert_latent_size or arch.hidden_size) * 1.0
-        dispatch = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.dispatch_bytes, span, fabric, exchange)
-        combine = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.combine_bytes, span, fabric, exchange)
+        dispatch = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.dispatch_bytes, span, wires, exchange)
+        combine = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.combine_bytes, span, wires, exchange)
         experts = (dispatch + combine) * arch.num_moe_layers / layers
     kv_width = (arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)) if arch.attention == "mla" else (
         2.0 * maximum(arch.num_kv_heads / plan.tp, 1.0) * arch.head_dim
@@ -184,7 +194,7 @@ def training_step(
     exposed_tensor = tensor * (1.0 - stack.overlap_tensor)
     exposed_experts = experts * (1.0 - stack.overlap_experts)
     exposed_context = maximum(context - attention, 0.0) + (1.0 - stack.overlap_context) * context
-    kernels = smooth_maximum(forward_kernels, stack.layer_host) + smooth_maximum(backward_kernels + repeated, 2.0 * stack.layer_host)
+    kernels = smooth_maximum(forward_kernels, host) + smooth_maximum(backward_kernels + repeated, 2.0 * host)
     hidden_by_host = kernels - forward_kernels - backward_kernels - repeated
     layer = kernels + (2.0 + again) * (exposed_tensor + exposed_experts) + 3.0 * exposed_context
     head_both = 3.0 * head_forward

@@ -1,0 +1,287 @@
+"""Rates of a serving engine under load: what steps become when requests come and go. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aicompute.estimate.serving import EngineStep, Load, ServingPlan, ServingStack, emitted, engine_step, most_sequences
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
+from aicompute.numerics import Array, ceil, maximum, minimum, where
+from aicompute.workload.architecture import Architecture
+from aicompute.workload.balance import length_spread
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything about an engine but its load."""
+
+    arch: Architecture
+    plan: ServingPlan
+    device: Device
+    fabric: Fabric
+    wires: Fabric
+    """The fabric at the rate that expert exchange reaches."""
+    protocol: Protocol
+    exchange: ExpertExchange
+    stack: ServingStack
+    drafts: Array
+    acceptance: Array
+
+    def step(self, load: Load) -> EngineStep:
+        """One step under a load."""
+        return engine_step(self.arch, self.plan, load, self.device, self.fabric, self.wires, self.protocol, self.exchange, self.stack)
+
+    @property
+    def gain(self) -> Array:
+        """Tokens a sequence gains in a step."""
+        return emitted(self.drafts, self.acceptance)
+
+    def capacity(self, length: Array) -> Array:
+        """Sequences of a full length that memory holds."""
+        return most_sequences(self.arch, self.plan, length, self.device, self.stack, self.drafts)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What an engine delivers."""
+
+    output_rate: Array
+    """Output tokens per second of the engine."""
+    input_rate: Array
+    """Input tokens per second of the engine."""
+    tpot: Array
+    """Seconds per emitted token of a sequence."""
+    ttft: Array
+    """Seconds to the first token."""
+    sequences: Array
+    """In flight."""
+    step: EngineStep
+
+
+def decode_load(sequences: Array, drafts: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Load:
+    """A step of decoding only, at the mean context isl + osl/2."""
+    spread = length_spread(input_length, output_length, variation)
+    return Load(sequences, 1.0 + drafts, input_length + 0.5 * output_length, 0.0, 1.0, 0.0, spread)
+
+
+def decode_rate(engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Rate:
+    """An engine that only decodes (a decode pool).
+
+    Parameters
+    ----------
+    engine : Engine
+    sequences : shape (...)                     In the engine [1].
+    input_length, output_length : shape (...)   Tokens [1].
+    variation : shape (...)                     Standard deviation over mean of lengths [1].
+
+    Returns
+    -------
+    Rate.
+
+    References
+    ----------
+    .. [1] Y. Zhong et al., arXiv:2401.09670 (separate pools).
+    """
+    step = engine.step(decode_load(sequences, engine.drafts, input_length, output_length, variation))
+    tpot = step.step / engine.gain
+    return Rate(sequences / tpot, 0.0 * tpot, tpot, 0.0 * tpot, sequences, step)
+
+
+def prefill_rate(engine: Engine, sequences: Array, input_length: Array, prefix: Array = 0.0) -> Rate:
+    """An engine that only prefills: batches of whole prompts in chunks.
+
+    Parameters
+    ----------
+    engine : Engine
+    sequences : shape (...)      Prompts in a batch of the engine [1].
+    input_length : shape (...)   New tokens of each [1].
+    prefix : shape (...)         Tokens of each already in the cache [1].
+
+    Returns
+    -------
+    Rate; ttft is the time of a batch.
+
+    References
+    ----------
+    .. [1] Y. Zhong et al., arXiv:2401.09670.
+    """
+    limit = engine.stack.chunk * engine.plan.dp * engine.plan.pp
+    chunks = maximum(ceil(sequences * input_length / limit - 1e-9), 1.0)
+    # a chunk carries part of the prompts where they fit several to a chunk, else part of each prompt
+    per_prompt = maximum(minimum(chunks / sequences, chunks), 1.0)
+    length = input_length / per_prompt
+    together = sequences * per_prompt / chunks
+    seen = prefix + 0.5 * (input_length - length)
+    # kernels for large batches send a token to a node once
+    bulk = replace(engine, exchange=replace(engine.exchange, deduplicated=engine.stack.bulk_deduplicated))
+    step = bulk.step(Load(0.0, 1.0, 1.0, together, length, seen))
+    time = chunks * step.step
+    rate = sequences * input_length / time
+    return Rate(sequences / time, rate, 0.0 * time, time, sequences, step)
+
+
+def in_flight_rate(engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Rate:
+    """An engine that prefills and decodes together, always full: each step carries the prompts that replace finished answers.
+
+    Parameters
+    ----------
+    engine : Engine
+    sequences : shape (...)                     In flight [1].
+    input_length, output_length : shape (...)   Tokens [1].
+    variation : shape (...)                     Standard deviation over mean of lengths [1].
+
+    Returns
+    -------
+    Rate.
+
+    References
+    ----------
+    .. [1] G.-I. Yu et al., OSDI 2022 (Orca: iteration-level scheduling); A. Agrawal et al., arXiv:2403.02310 (chunked prefill).
+    """
+    arriving = sequences * engine.gain / output_length
+    load = Load(
+        sequences, 1.0 + engine.drafts, input_length + 0.5 * output_length, arriving, input_length, 0.0,
+        length_spread(input_length, output_length, variation), scattered=1.0,
+    )
+    step = engine.step(load)
+    tpot = step.step / engine.gain
+    rate = sequences / tpot
+    return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step)
+
+
+def static_rate(engine: Engine, sequences: Array, input_length: Array, output_length: Array) -> Rate:
+    """A batch that is prefilled whole, then decoded whole.
+
+    Parameters
+    ----------
+    engine : Engine
+    sequences : shape (...)                     In the batch [1].
+    input_length, output_length : shape (...)   Tokens [1].
+
+    Returns
+    -------
+    Rate.
+
+    References
+    ----------
+    .. [1] G.-I. Yu et al., OSDI 2022 (what request-level scheduling costs).
+    """
+    first = prefill_rate(engine, sequences, input_length)
+    then = decode_rate(engine, sequences, input_length, output_length)
+    time = first.ttft + output_length * then.tpot
+    return Rate(sequences * output_length / time, sequences * input_length / time, then.tpot, first.ttft, sequences, then.step)
+
+
+def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_length: Array) -> tuple[Array, Array]:
+    """Time that prefilling one more prompt adds to the steps of a decoding engine, and the time of the bare step [s]."""
+    base = decode_load(sequences, engine.drafts, input_length, output_length)
+    bare = engine.step(base).step
+    chunks = maximum(ceil(input_length / engine.stack.chunk), 1.0)
+    length = input_length / chunks
+    mixed = Load(sequences, base.queries, base.context, 1.0, length, 0.5 * (input_length - length), base.spread, scattered=1.0)
+    return chunks * maximum(engine.step(mixed).step - bare, 0.0), bare
+
+
+def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, output_length: Array) -> Rate:
+    r"""Clients that each send the next request when the last one ends.
+
+    Parameters
+    ----------
+    engine : Engine
+    concurrency : shape (...)                   Requests open at any time [1].
+    input_length, output_length : shape (...)   Tokens [1].
+
+    Returns
+    -------
+    Rate; tpot is the mean with stalls by other prompts, ttft the mean.
+
+    Notes
+    -----
+    .. math:: \mathrm{TPOT} = t_d(b)/g + \varphi\,(b - 1)\,t_p / \mathrm{osl}
+
+    with b the requests that decode, found by four rounds of b = c · osl · TPOT / cycle; what memory does not hold waits.
+
+    References
+    ----------
+    .. [1] J. Little, Operations Research 9 (1961) 383; L. Kleinrock, Queueing Systems I (1975), M/G/1 waiting.
+    """
+    most = maximum(engine.capacity(input_length + output_length), 1.0)
+    held = minimum(concurrency, most)
+    active = held
+    for _ in range(4):
+        added, bare = added_prefill(engine, active, input_length, output_length)
+        stalls = engine.stack.interference * maximum(active - 1.0, 0.0) * added / output_length
+        tpot = bare / engine.gain + stalls
+        answer = output_length * tpot
+        busy = minimum(held * added / (held * added + answer + 1e-12), 0.95)
+        wait = added * (0.5 * busy / (1.0 - busy) + 0.5 * engine.stack.burst * (held - 1.0))
+        first = engine.stack.first_token_fixed + added + 0.5 * bare + minimum(wait, answer + held * added)
+        cycle = first + answer
+        active = maximum(held * answer / cycle, minimum(held, 1.0))
+    queue = where(concurrency > most, (concurrency / most - 1.0) * cycle, 0.0)
+    step = engine.step(decode_load(active, engine.drafts, input_length, output_length))
+    rate = held * output_length / cycle
+    return Rate(rate, rate * input_length / output_length, tpot, first + queue, active, step)
+
+
+def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, output_length: Array) -> Rate:
+    """Requests that arrive at random at a given rate.
+
+    Parameters
+    ----------
+    engine : Engine
+    request_rate : shape (...)                  Requests per second of the engine.
+    input_length, output_length : shape (...)   Tokens [1].
+
+    Returns
+    -------
+    Rate; the rate cannot exceed what a full engine delivers.
+
+    References
+    ----------
+    .. [1] J. Little, Operations Research 9 (1961) 383; L. Kleinrock, Queueing Systems I (1975).
+    """
+    most = maximum(engine.capacity(input_length + output_length), 1.0)
+    full = in_flight_rate(engine, most, input_length, output_length)
+    offered = minimum(request_rate, full.output_rate / output_length)
+    active = minimum(most, maximum(offered * 1.0, 1.0))
+    for _ in range(6):
+        added, bare = added_prefill(engine, active, input_length, output_length)
+        busy = minimum(offered * added, 0.95)
+        tpot = bare / engine.gain / (1.0 - engine.stack.interference * busy)
+        active = maximum(minimum(most, offered * output_length * tpot), minimum(1.0, most))
+    wait = added * 0.5 * busy / (1.0 - busy)
+    first = engine.stack.first_token_fixed + added + 0.5 * bare + wait
+    step = engine.step(decode_load(active, engine.drafts, input_length, output_length))
+    return Rate(offered * output_length, offered * input_length, tpot, first, active, step)
+
+
+def pooled_rate(prefill: Array, decode: Array, input_length: Array, output_length: Array) -> tuple[Array, Array]:
+    r"""Output rate per accelerator of two pools in the ratio at which neither waits, and the share of accelerators that prefill.
+
+    Parameters
+    ----------
+    prefill : shape (...)   Input tokens per second and accelerator of the prefill pool.
+    decode : shape (...)    Output tokens per second and accelerator of the decode pool.
+    input_length, output_length : shape (...)   Tokens [1].
+
+    Returns
+    -------
+    rate, share : shape (...).
+
+    Notes
+    -----
+    .. math:: \frac{1}{\mathrm{isl}/(\mathrm{osl}\,p) + 1/d}
+
+    References
+    ----------
+    .. [1] Y. Zhong et al., arXiv:2401.09670, section 4.
+
+    Examples
+    --------
+    >>> pooled_rate(4000.0, 1000.0, 4000.0, 1000.0)
+    (500.0, 0.5)
+    """
+    prefilling = input_length / output_length / prefill
+    decoding = 1.0 / decode
+    return 1.0 / (prefilling + decoding), prefilling / (prefilling + decoding)

@@ -1,0 +1,120 @@
+"""Rows of measured training steps: what they say, what is filled in, what is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aicompute.errors import AicomputeError, UsageError
+from aicompute.estimate import inputs
+from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
+from aicompute.specs import Library
+from aicompute.workload.architecture import Architecture
+
+RECOMPUTE = {"none": 0.0, "selective": 1.0, "partial": 1.0, "full": 2.0}
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One measured configuration, complete."""
+
+    arch: Architecture
+    system: str
+    stack: str
+    precision: str
+    sequence: float
+    global_batch: float
+    plan: TrainingPlan
+
+
+def _number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
+    text = (row.get(key) or "").strip()
+    return float(text) if text else default
+
+
+def row_architecture(lib: Library, row: Mapping[str, str]) -> Architecture:
+    """The model of a row: its columns, and what a spec of the same name and size adds (head width, windows, latent ranks, gating)."""
+    known: dict[str, Any] = {}
+    try:
+        spec = lib.load("models", row["model"])
+        if spec.get("num_layers", 0) == _number(row, "n_layers") and spec.get("hidden_size", 0) == _number(row, "d_model") and not spec.get("unsupported", ""):
+            return Architecture.from_mapping(spec.data)
+    except AicomputeError:
+        pass
+    d = int(_number(row, "d_model"))
+    heads = int(_number(row, "n_heads")) or max(d // 128, 1)
+    layers, ff, experts = int(_number(row, "n_layers")), int(_number(row, "d_ff")), int(_number(row, "n_experts"))
+    expert_ff = int(_number(row, "d_expert_ff") or ff or 4 * d)
+    shared = int(_number(row, "n_shared_experts"))
+    known: dict[str, Any] = dict(
+        hidden_size=d,
+        num_layers=layers,
+        num_heads=heads,
+        num_kv_heads=int(_number(row, "n_kv_heads", heads)),
+        head_dim=d // heads,
+        attention=row.get("attention") or "mha",
+        vocab_size=int(_number(row, "vocab", 51200)),
+        intermediate_size=ff or 4 * d,
+        gated=bool(experts) or ff not in (0, 4 * d),
+        num_experts=experts,
+        experts_per_token=int(_number(row, "experts_per_token")),
+        expert_intermediate_size=expert_ff if experts else 0,
+        num_shared_experts=shared,
+        shared_expert_intermediate_size=expert_ff if shared else 0,
+        num_moe_layers=layers - int(_number(row, "n_dense_layers")) if experts else 0,
+    )
+    if known["attention"] == "mla":  # the DeepSeek shape, where the row does not say
+        known.update(q_lora_rank=1536, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128)
+    return Architecture.from_mapping(known)
+
+
+def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
+    """Complete a row: defaults for empty cells come from the stack.
+
+    Raises
+    ------
+    AicomputeError
+        Unknown system, accelerator or stack, or a plan that does not make sense.
+    """
+    arch = row_architecture(lib, row)
+    stack = lib.load("stacks", row["stack"])
+    system = row.get("system") or row["accelerator"]
+    system_spec, accelerator = inputs.specs_of(lib, system)
+    devices = _number(row, "n_accelerators") * accelerator.si("devices")
+    if not devices:
+        raise UsageError("n_accelerators is empty")
+    tp, pp, cp, ep = (_number(row, key, 1.0) for key in ("tp", "pp", "cp", "ep"))
+    dp = _number(row, "dp") or devices / (tp * pp * cp)
+    chunks = _number(row, "vpp")
+    if not chunks:
+        chunks = arch.num_layers / pp if pp > 1 and stack.get("defaults.schedule", "1f1b") == "interleaved" else 1.0
+        chunks = max(1.0, float(int(chunks)))
+    precision = (row.get("precision") or "bf16").strip()
+    text = (row.get("sequence_parallel") or "").lower()
+    split = 1.0 if (text == "true" or (not text and stack.get("defaults.sequence_parallel", False))) else 0.0
+    recompute = row.get("recompute") or "unknown"
+    if recompute not in RECOMPUTE:
+        recompute = str(stack.get("defaults.recompute", "none"))
+    zero = _number(row, "zero_stage", float(stack.get("defaults.zero", 1)))
+    expert_tp = tp if ep <= dp * cp and arch.num_experts else 1.0
+    plan = TrainingPlan(
+        dp=dp, tp=tp, pp=pp, chunks=chunks, cp=cp, ep=ep, expert_tp=expert_tp, micro_batch=_number(row, "micro_batch", 1.0), zero=zero,
+        recompute=RECOMPUTE[recompute], sequence_parallel=split,
+    )
+    return TrainingCase(arch, system_spec.id, stack.id, precision, _number(row, "seq_len"), _number(row, "global_batch"), plan)
+
+
+def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inputs.read_value) -> TrainingStep:
+    """The step of a case."""
+    system, accelerator = inputs.specs_of(lib, case.system)
+    stack = lib.load("stacks", case.stack)
+    precision = inputs.precision_map(case.precision, {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"})
+    precision["dispatch"] = "bf16"
+    device = inputs.device_record(accelerator, stack, precision, read)
+    fabric = inputs.fabric_record(system, read)
+    exchange, wires = inputs.exchange_record(stack, precision, fabric, read)
+    return training_step(
+        case.arch, case.sequence, case.global_batch, case.plan, device, fabric, wires, inputs.protocol_record(stack, read), exchange,
+        inputs.training_stack_record(stack, precision, read),
+    )
