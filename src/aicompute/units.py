@@ -4,7 +4,8 @@ Spec files use a closed list of unit strings, whose factors stand in `aicompute.
 aicompute.units`` from our pint definitions (``data/units.txt``) and a test compares the two, so the usual path never imports pint.
 Other units ("kWh/week", "furlong"?) ask pint.
 
-Conventions: information is counted in bytes, money in USD, a year has 8,760 hours and a month 730, operations are floating-point or integer.
+Conventions: information is counted in bytes, money in USD, a year has 8,760 hours and a month 730; floating-point and integer operations
+are one dimension.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def split(text: str, dimension: str) -> tuple[float, str]:
     ((1.8, 'TB/s'), (0.08, '1/year'))
     """
     match = _QUANTITY.fullmatch(text)
-    if not match or (match[2] and match[2][0] in ".,_0123456789+-"):
+    if not match or (match[2][:1] in tuple(".,_0123456789+-") and match[2][:2] not in ("1", "1/")):
         raise UnitError(f"cannot read {text!r} as a quantity; expected {describe(dimension)}")
     unit = match[2]
     return _number(match[1], text, dimension), f"1{unit}" if unit.startswith("/") else unit
@@ -181,7 +182,8 @@ def to_unit(value: float, unit: str) -> float:
     1.8
     """
     factor = factor_of(unit)[0]
-    return _scaled(value, 1.0 / factor) if factor < 1.0 else value / factor
+    whole = _whole_inverse(factor)
+    return value * whole if whole else value / factor
 
 
 def from_unit(value: float, unit: str) -> float:
@@ -203,7 +205,7 @@ def describe(dimension: str) -> str:
     >>> describe("time")
     "time, for example '50 ms'"
     """
-    words = dimension.replace("_", " ") if dimension in DIMENSIONS else f"something in {dimension}"
+    words = dimension.replace("_", " ") if dimension in DIMENSIONS else "a pure number" if dimension == "1" else f"something in {dimension}"
     return f"{words}, for example {_dimension(dimension).example!r}"
 
 
@@ -281,10 +283,16 @@ def _time_unit(seconds: float) -> str:
 
 
 def _scaled(number: float, factor: float) -> float:
-    """The product, exact to the last digit where the factor is a negative power of ten (50 ms is 0.05 s, not 0.05000000000000001)."""
-    inverse = 1.0 / factor
-    whole = float(round(inverse)) if factor < 1.0 else 0.0
-    return number / whole if whole and abs(inverse - whole) < 1e-12 * whole else number * factor
+    """The product, as a division where that is exact: 50 ms is 0.05 s, not 0.05000000000000001."""
+    whole = _whole_inverse(factor)
+    return number / whole if whole else number * factor
+
+
+def _whole_inverse(factor: float) -> float:
+    """The whole number that a factor is one part of (1000 for milli), or 0 where there is none."""
+    inverse = 1.0 / factor if factor < 1.0 else 0.5
+    whole = float(round(inverse))
+    return whole if abs(inverse - whole) < 1e-12 * whole else 0.0
 
 
 def _number(given: Any, shown: Any, dimension: str) -> float:
@@ -388,8 +396,10 @@ def _ask_pint(unit: str) -> tuple[float, str]:
         raise UnitError(f"unknown unit {unit!r}{_hint(unit, names[0])}") from None
     except Exception:  # pint's parser raises many kinds for text that is not a unit
         raise UnitError(f"cannot read {unit!r} as a unit; units look like 'GB/s', 'USD/kWh' or '1/year'") from None
-    powers = {str(name).strip("[]"): float(power) for name, power in quantity.dimensionality.items()}
-    return float(f"{float(quantity.magnitude):.15g}"), _written(powers)
+    dimensionality: dict[str, Any] = dict(quantity.dimensionality)
+    powers = {name.strip("[]"): float(power) for name, power in dimensionality.items()}
+    factor: Any = quantity.magnitude
+    return float(f"{factor:.15g}"), _written(powers)
 
 
 def _hint(unit: str, wrong: str) -> str:
@@ -426,10 +436,13 @@ def _closed_list() -> Iterable[str]:
     yield from (f"{unit}/{each}" for unit in ("J", "kJ", "Wh", "kWh") for each in ("token", "Mtoken"))
     yield from ("kg/J", "g/J", "g/kWh", "kg/kWh", "kg/MWh", "tonne/MWh", "g/token", "kg/token", "kg/Mtoken")
     yield from ("accelerator", "device", "token", "tokens", "request", "user", "kilotoken", "ktoken", "Mtoken", "Gtoken", "Ttoken")
-    yield from ("device/accelerator", "1/accelerator", "1/device", "1/token", "accelerator/device", "B/token", "FLOP/token", "OP/token", "FLOP/B", "OP/B")
-    yield from ("token/s", "tokens/s", "token/s/accelerator", "tokens/s/accelerator", "token/s/device", "tokens/s/user", "token/s/user", "request/s")
+    yield from ("device/accelerator", "1/accelerator", "1/device", "1/token", "accelerator/device")
+    yield from ("B/token", "FLOP/token", "OP/token", "FLOP/B", "OP/B")
+    yield from (f"{tokens}/s{each}" for tokens in ("token", "tokens") for each in ("", "/accelerator", "/device", "/user"))
+    yield "request/s"
     yield from (f"{unit}/{each}" for unit in ("GB", "B") for each in ("device", "accelerator"))
-    yield from ("USD", "kUSD", "MUSD", "USD/accelerator", "USD/device", "USD/W", "USD/kW", "USD/MW", "USD/J", "USD/kWh", "USD/MWh", "USD/s", "USD/h")
+    yield from ("USD", "kUSD", "MUSD", "USD/accelerator", "USD/device", "USD/W", "USD/kW", "USD/MW")
+    yield from ("USD/J", "USD/kWh", "USD/MWh", "USD/s", "USD/h")
     yield from ("USD/W/s", "USD/kW/month", "USD/kW/year", "USD/W/year", "USD/month", "USD/year", "USD/accelerator/h", "USD/accelerator/s")
     yield from ("USD/token", "USD/Mtoken", "USD/GB", "USD/GB/s", "USD/kg", "USD/tonne", "USD/mm^2")
     for currency in ("EUR", "CNY", "KRW", "JPY", "TWD", "INR", "SGD", "AED", "SAR", "NOK", "SEK", "GBP", "CAD", "AUD", "BRL", "MYR"):

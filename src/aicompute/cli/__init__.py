@@ -29,7 +29,7 @@ class Failure(click.ClickException):
 
     def __init__(self, error: AicomputeError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        setattr(self, "exit_code", error.exit_code)  # noqa: B010 - click declares it a class variable
 
 
 class Commands(click.Group):

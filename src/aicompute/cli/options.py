@@ -16,7 +16,12 @@ Command = Callable[..., Any]
 def format_option(command: Command) -> Command:
     """Add ``--format``; the command gets ``format``."""
     return click.option(
-        "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table", show_default=True, help="How to print."
+        "--format",
+        "format",
+        type=click.Choice(["table", "json", "csv", "markdown"]),
+        default="table",
+        show_default=True,
+        help="How to print.",
     )(command)
 
 
@@ -33,7 +38,11 @@ def library_options(command: Command) -> Command:
 
     with_specs = click.option("--specs", multiple=True, metavar="DIR", help="Folder of further specs; may be repeated, the last wins.")
     with_set = click.option(
-        "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value, e.g. gb200-nvl72.price.unit='4e6 USD'; may be repeated."
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a value, such as gb200-nvl72.price.unit='4e6 USD'; may be repeated.",
     )
     return with_specs(with_set(with_library))
 

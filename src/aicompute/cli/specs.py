@@ -79,7 +79,7 @@ def schema_command(kind: str | None) -> None:
     from aicompute.specs import schema
 
     found: dict[str, Any] = {each: schema.json_schema(each) for each in _kinds(kind)}
-    click.echo(json.dumps(found[kind] if kind else found, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(next(iter(found.values())) if kind else found, indent=2, ensure_ascii=False))
 
 
 @command.command("diff")
@@ -249,7 +249,7 @@ def _print_sheet(library: Library, spec: Spec) -> None:
         group = above
         if title and title not in titles:
             titles.append(title)
-        rows.append([f"{'. ' if above else ''}{last}", *cells, f"[{titles.index(title) + 1}]" if title else ""])
+        rows.append([f"{'  ' if above else ''}{last}", *cells, f"[{titles.index(title) + 1}]" if title else ""])
     click.echo(f"{spec.name} ({spec.kind}/{spec.id})\n")
     click.echo(render(["key", "value", "range", "kind", "source"], rows) + "\n")
     for number, title in enumerate(titles, 1):
@@ -281,7 +281,8 @@ def _record(library: Library, spec: Spec) -> dict[str, Any]:
         if isinstance(leaf, Value):
             value, low, high = leaf.written
             title = library.sources().get(leaf.source, {}).get("title")
-            values[path] = {"value": value, "low": low, "high": high, "unit": leaf.unit, "si": leaf.value, "kind": leaf.kind, "source": leaf.source}
+            values[path] = {"value": value, "low": low, "high": high, "unit": leaf.unit, "si": leaf.value}
+            values[path].update({"kind": leaf.kind, "source": leaf.source})
             values[path].update({key: text for key, text in (("title", title), ("note", leaf.note)) if text})
         else:
             values[path] = leaf

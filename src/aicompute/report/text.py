@@ -71,14 +71,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], width: int = W
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """A table for GitHub and MkDocs.
+    r"""A table for GitHub and MkDocs.
 
     Examples
     --------
     >>> print(markdown(["a", "n"], [["x|y", 2]]))
     | a | n |
     |---|---:|
-    | x\\|y | 2 |
+    | x\|y | 2 |
     """
     cells = [[shown(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     rule = "|".join("---:" if _is_numeric([row[column] for row in cells]) else "---" for column in range(len(headers)))
@@ -120,6 +120,7 @@ def _widths(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) 
     columns = list(zip(*([headers, *cells]), strict=True))
     widths = [max(map(len, column)) for column in columns]
     words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    words[:1] = widths[:1]  # the first column names the row
     for least, last in ((words, False), ([_LEAST] * len(widths), True)):
         while sum(widths) + 2 * (len(widths) - 1) > width:
             loose = [place for place in range(len(widths)) if widths[place] > max(least[place], _LEAST)]

@@ -15,6 +15,7 @@ from aicompute.specs.files import built_in, listing, read
 from aicompute.specs.schema import Key
 from aicompute.specs.value import KINDS as VALUE_KINDS
 
+_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,)}
 VALUE_FIELDS = ("value", "unit", "kind", "source", "low", "high", "note")
 
 
@@ -62,9 +63,9 @@ def faults_of_file(path: Path, folders: Iterable[str | os.PathLike[str]] = ()) -
         return str(error).splitlines()
     known = library.sources()
     faults = []
-    for key, source in _sources_in(kind, raw):
+    for where, source in _sources_in(kind, raw):
         if source not in known:
-            faults.append(f"{path}: {key}: unknown source {source!r}; add it to sources.toml{_meant(source, known)}")
+            faults.append(f"{path}: {where}: unknown source {source!r}; add it to sources.toml{_meant(source, known)}")
     for key in schema.keys(kind).values():
         target = spec.get(key.path, None) if key.refers else None
         if isinstance(target, str) and target not in library.ids(key.refers):
@@ -163,8 +164,7 @@ def plain_problem(leaf: Any, key: Key) -> str:
     >>> plain_problem("liqid", schema.keys("systems")["cooling"])
     "is 'liqid', expected one of air, liquid; did you mean 'liquid'?"
     """
-    types: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,)}
-    wrong = not isinstance(leaf, types[key.type]) or (isinstance(leaf, bool) and key.type != "boolean")
+    wrong = not isinstance(leaf, _TYPES[key.type]) or (isinstance(leaf, bool) and key.type != "boolean")
     if key.type == "strings" and not wrong:
         wrong = not all(isinstance(item, str) for item in leaf)
     if not wrong and key.choices:
@@ -182,12 +182,13 @@ def _value_problem(table: Mapping[str, Any], key: Key | None) -> str:
     problems = [f"unknown field {name!r}{_meant(name, VALUE_FIELDS)}" for name in table if name not in VALUE_FIELDS]
     problems += [f"no {name!r}" for name in ("value", "unit", "kind", "source") if name not in table]
     numbers = {name: table[name] for name in ("value", "low", "high") if name in table}
-    bad = [name for name, item in numbers.items() if isinstance(item, bool) or not isinstance(item, (int, float)) or not math.isfinite(item)]
+    bad = [name for name, item in numbers.items() if not _is_finite(item)]
     problems += [f"{name!r} is {numbers[name]!r}, expected a finite number" for name in bad]
     kind, source, note = table.get("kind", VALUE_KINDS[0]), table.get("source", "?"), table.get("note", "")
     if kind not in VALUE_KINDS:
         problems.append(f"'kind' is {kind!r}, expected one of {', '.join(VALUE_KINDS)}{_meant(str(kind), VALUE_KINDS)}")
-    problems += [f"{name!r} is {item!r}, expected a string" for name, item in (("source", source), ("note", note)) if not isinstance(item, str)]
+    texts = (("source", source), ("note", note))
+    problems += [f"{name!r} is {item!r}, expected a string" for name, item in texts if not isinstance(item, str)]
     if source == "":
         problems.append("'source' is empty, expected a key of sources.toml")
     if not bad and "value" in numbers:
@@ -195,6 +196,11 @@ def _value_problem(table: Mapping[str, Any], key: Key | None) -> str:
     if "unit" in table:
         problems += _unit_problems(table["unit"], {} if bad else numbers, key)
     return "; ".join(problems)
+
+
+def _is_finite(item: Any) -> bool:
+    """Whether an item is a number that is not nan, not infinite and not a boolean."""
+    return isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item)
 
 
 def _range_problems(numbers: Mapping[str, float], kind: str) -> list[str]:

@@ -34,11 +34,12 @@ def search_path(folders: Iterable[str | os.PathLike[str]] = ()) -> tuple[Path, .
 
 def listing(folder: Path, kind: str) -> dict[str, Path]:
     """The files of one kind in one folder, by id."""
+    inside = folder / kind
     try:
-        names = sorted(os.listdir(folder / kind))
+        names = sorted(os.listdir(inside))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {name[:-5]: folder / kind / name for name in names if name.endswith(".toml") and not name.startswith(".")}
+    return {name[:-5]: inside / name for name in names if name.endswith(".toml") and not name.startswith(".")}
 
 
 def read(path: Path) -> dict[str, Any]:

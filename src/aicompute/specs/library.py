@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aicompute import units
-from aicompute.errors import SpecError, UnknownNameError, UsageError, nearest
+from aicompute.errors import SpecError, UnitError, UnknownNameError, UsageError, nearest
 from aicompute.specs import check, files, schema
 from aicompute.specs.value import Value
 
@@ -90,7 +90,7 @@ class Spec:
         if isinstance(found, Value):
             return found.value
         if found is default or (isinstance(found, (int, float)) and not isinstance(found, bool)):
-            return found  # type: ignore[no-any-return]
+            return found
         raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a number")
 
     def leaves(self) -> Iterator[tuple[str, Leaf]]:
@@ -332,8 +332,8 @@ def _override_value(old: Any, key: schema.Key | None, given: Any, address: str) 
     dimension = key.dimension if key is not None else old.unit
     try:
         value = units.parse(given, dimension)
-    except units.UnitError as error:
-        raise units.UnitError(f"{address}: {error}") from None
+    except UnitError as error:
+        raise UnitError(f"{address}: {error}") from None
     if key is not None:
         problem = check.implausible(value, key, f"{given}")
         if problem:
@@ -401,7 +401,7 @@ def _value_or_table(kind: str, item: Mapping[str, Any]) -> Value | dict[str, Any
         return _built(kind, item)
     try:
         return Value.from_table(item)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return "broken"
 
 

@@ -1,13 +1,13 @@
 """What a spec file may say: one table of keys per kind. Checks, overrides, JSON Schemas and documentation are made from it.
 
-A ``*`` in a path stands for the name of a tier. Ranges are in the unit of the key; they are generous and catch slips of a unit or a power of
-ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that extend them may set.
+A ``*`` in a path stands for the name of a tier. Ranges are in the unit of the key; they are generous and catch slips of a unit or a power
+of ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that extend them may set.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from aicompute import units
@@ -40,6 +40,13 @@ PRECISIONS = ("fp64", "tf32", "bf16", "fp8", "int8", "fp6", "fp4")
 STORED = (*PRECISIONS, "fp32", "fp16", "mxfp8", "mxfp4", "nvfp4", "int4", "int16")
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
 TOPOLOGIES = ("switch", "mesh", "torus", "fat-tree", "ring", "point-to-point", "dragonfly")
+CONSUMERS = {
+    "hosts": "CPU hosts",
+    "nics": "network cards",
+    "switches": "switches",
+    "optics": "optical modules",
+    "other": "fans, pumps and boards",
+}
 COMMON = (
     Key("name", "string", "The name people use.", required=True),
     Key("aliases", "strings", "Other names that find this file."),
@@ -105,7 +112,11 @@ SYSTEMS = (
     Key("cooling", "string", "Which PUE applies.", choices=("air", "liquid")),
     Key("default_stack.training", "string", "Stack for training.", refers="stacks"),
     Key("default_stack.serving", "string", "Stack for serving.", refers="stacks"),
-    *(Key(f"precision.{use}.{role}", "string", f"Precision of {role} in {use}.", choices=STORED) for use in ("training", "serving") for role in ROLES),
+    *(
+        Key(f"precision.{use}.{role}", "string", f"Precision of {role} in {use}.", choices=STORED)
+        for use in ("training", "serving")
+        for role in ROLES
+    ),
     _value("accelerators", "accelerators", "accelerator", 1, 1e6, "Accelerators in one unit, spares included.", True),
     _value("usable", "accelerators", "accelerator", 1, 1e6, "Accelerators in one unit without spares."),
     _value("nodes", "count", "1", 1, 1e6, "Servers in a unit."),
@@ -121,8 +132,7 @@ SYSTEMS = (
     _value("tiers.*.oversubscription", "fraction", "1", 1, 100, "1 means non-blocking."),
     _value("optics.count", "count", "1", 0, 1e7, "Optical modules in a unit."),
     _value("optics.mtbf", "time", "h", 1e3, 1e9, "Mean time between failures of one module."),
-    *(_value(f"power.{part}", "power", "W", 0, 1e8, f"Power of {what} in a unit at work, DC side.") for part, what in (
-        ("hosts", "CPU hosts"), ("nics", "network cards"), ("switches", "switches"), ("optics", "optical modules"), ("other", "fans, pumps and boards"))),
+    *(_value(f"power.{part}", "power", "W", 0, 1e8, f"Power of {what} in a unit at work, DC side.") for part, what in CONSUMERS.items()),
     _value("power.conversion", "fraction", "1", 0.5, 1, "AC to DC efficiency."),
     _value("power.total", "power", "W", 10, 1e10, "Published all-in power of a unit; its boundary stands in the note."),
     _value("price.unit", "money", "USD", 100, 1e11, "One unit."),
@@ -141,7 +151,8 @@ MODELS = (
         ("v_head_dim", "MLA: width of a value head."), ("intermediate_size", "Width of the dense FFN; 0 if none."),
         ("num_experts", "Routed experts of a layer."), ("experts_per_token", "Routed experts a token visits."),
         ("expert_intermediate_size", "Width of one routed expert."), ("num_shared_experts", "Experts that every token visits."),
-        ("shared_expert_intermediate_size", "Width of one shared expert."), ("num_moe_layers", "Layers with experts; the others are dense."),
+        ("shared_expert_intermediate_size", "Width of one shared expert."),
+        ("num_moe_layers", "Layers with experts; the others are dense."),
         ("sliding_window", "Tokens that a window layer sees."), ("num_window_layers", "Layers with a window; the others see everything."),
         ("mtp_layers", "Multi-token-prediction layers."), ("index_topk", "Sparse attention: tokens chosen."),
         ("index_heads", "Sparse attention: heads of the indexer."), ("index_head_dim", "Sparse attention: width of an indexer head."),
@@ -150,7 +161,8 @@ MODELS = (
         ("num_linear_layers", "Layers with a gated delta net."), ("linear_num_key_heads", "Delta net: key heads."),
         ("linear_num_value_heads", "Delta net: value heads."), ("linear_key_head_dim", "Delta net: width of a key head."),
         ("linear_value_head_dim", "Delta net: width of a value head."), ("linear_conv_kernel", "Delta net: taps of the convolution."),
-        ("num_mamba_layers", "State-space layers."), ("mamba_num_heads", "State space: heads."), ("mamba_head_dim", "State space: width of a head."),
+        ("num_mamba_layers", "State-space layers."), ("mamba_num_heads", "State space: heads."),
+        ("mamba_head_dim", "State space: width of a head."),
         ("mamba_state_size", "State space: size of the state."), ("mamba_groups", "State space: groups."),
         ("mamba_conv_kernel", "State space: taps of the convolution."), ("num_ffn_layers", "Layers with an FFN, where not all have one."),
         ("num_attention_layers", "Layers with attention, where not all have it.")),
@@ -203,7 +215,7 @@ OPEN_TABLES = {"stacks": ("defaults",)}
 """Tables of a kind that hold plain strings, booleans and numbers of any name."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def keys(kind: str) -> dict[str, Key]:
     """The keys of a kind by path.
 
@@ -275,7 +287,8 @@ def json_schema(kind: str) -> dict[str, Any]:
     if kind in OPEN_KINDS:  # what generic files define is not known here
         for node in (root, *root["properties"].values()):
             node.pop("additionalProperties", None)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"aicompute {kind[:-1]}", "$defs": {"value": _value_schema()}, **root}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"aicompute {kind[:-1]}"}
+    return {**head, "$defs": {"value": _value_schema()}, **root}
 
 
 def markdown(kind: str) -> str:

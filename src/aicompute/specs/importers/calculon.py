@@ -14,7 +14,16 @@ from aicompute.specs.importers.toml import fact, number, object_with, read_json,
 
 SOURCE = "calculon-file"
 PROGRAM = "Calculon"
-_PRECISIONS = {"float64": "fp64", "float32": "tf32", "tfloat32": "tf32", "float16": "bf16", "bfloat16": "bf16", "float8": "fp8", "int8": "int8"}
+_PRECISIONS = {
+    "float64": "fp64",
+    "float32": "tf32",
+    "tfloat32": "tf32",
+    "float16": "bf16",
+    "bfloat16": "bf16",
+    "float8": "fp8",
+    "int8": "int8",
+}
+_OLD_NAMES = {"bw": "bandwidth", "eff": "efficiency"}
 _TIERS = {1: ["scale-up"], 2: ["scale-up", "scale-out"], 3: ["in-package", "scale-up", "scale-out"]}
 
 
@@ -83,8 +92,9 @@ def _accelerator(data: dict[str, Any], path: Path, stem: str) -> dict[str, Any]:
     memory = object_with(data["mem1"], ("GiB", "GBps"), f"{path}: mem1", PROGRAM)
     peaks, shares = _peaks(data["matrix"], path)
     efficiency = {precision: fact(share, "1", SOURCE, "at the largest size") for precision, share in shares.items()}
-    if "MB_efficiency" in memory or "efficiency" in memory:
-        efficiency["memory"] = fact(_best(memory.get("MB_efficiency", memory.get("efficiency")), f"{path}: mem1"), "1", SOURCE, "at the largest size")
+    stairs = memory.get("MB_efficiency", memory.get("efficiency"))
+    if stairs is not None:
+        efficiency["memory"] = fact(_best(stairs, f"{path}: mem1"), "1", SOURCE, "at the largest size")
     return {
         "name": path.stem,
         "extends": "generic",
@@ -124,7 +134,8 @@ def _system(data: dict[str, Any], path: Path, stem: str) -> dict[str, Any]:
     networks = data["networks"]
     if not isinstance(networks, list) or not 1 <= len(networks) <= len(_TIERS):
         raise SpecError(f"{path}: networks: expected a list of 1 to {len(_TIERS)} networks")
-    tiers = [_tier(name, network, f"{path}: networks[{place}]") for place, (name, network) in enumerate(zip(_TIERS[len(networks)], networks, strict=True))]
+    names = _TIERS[len(networks)]
+    tiers = [_tier(names[place], network, f"{path}: networks[{place}]") for place, network in enumerate(networks)]
     size = tiers[0]["domain"]["value"]
     return {
         "name": path.stem,
@@ -139,8 +150,8 @@ def _system(data: dict[str, Any], path: Path, stem: str) -> dict[str, Any]:
 
 def _tier(name: str, network: Any, where: str) -> dict[str, Any]:
     """One network; older files say bw and eff."""
-    spelled = {{"bw": "bandwidth", "eff": "efficiency"}.get(key, key): item for key, item in network.items()} if isinstance(network, dict) else {}
-    found = object_with(spelled, ("bandwidth", "size"), where, PROGRAM)
+    given = network if isinstance(network, dict) else {}
+    found = object_with({_OLD_NAMES.get(key, key): item for key, item in given.items()}, ("bandwidth", "size"), where, PROGRAM)
     latency = found.get("latency", 0.0)
     if isinstance(latency, bool) or not isinstance(latency, (int, float)) or latency < 0:
         raise SpecError(f"{where}: latency: is {latency!r}, expected seconds")
