@@ -166,7 +166,9 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     dense = rates(accelerator, precision["dense"], read(stack, "reached.dense"), read)
     experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, "reached.experts"), read)
     head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
-    core = read(accelerator, "peak.bf16") / devices * minimum(read(accelerator, "efficiency.attention") * read(stack, "reached.attention"), 1.0)
+    top = read(accelerator, "peak.bf16") / devices
+    core = top * minimum(read(accelerator, "efficiency.attention") * read(stack, "reached.attention"), 1.0)
+    cache = top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
     kv = precision.get("kv", "bf16")
     bandwidth = read(accelerator, "memory.bandwidth") / devices * read(accelerator, "efficiency.memory")
     growth = (dense.compute / read(stack, "kernel.reference")) ** read(stack, "kernel.exponent")
@@ -180,6 +182,7 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         dense=dense,
         experts=experts,
         attention=Rates(core, 2.0, 2.0),
+        cache_attention=Rates(cache, 2.0, 2.0),
         head=head,
         kv_bytes=PRECISIONS[kv][1] if kv != "fp8" else 1.0,
         bandwidth=bandwidth if training else bandwidth * read(stack, "reached.memory"),

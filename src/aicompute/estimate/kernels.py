@@ -45,7 +45,8 @@ def operator_time(operator: Operator, device: Device, cache: bool = False) -> Ar
     if o.is_matrix:
         return matrix_time(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role), device.bandwidth, device.kernel)
     if o.role == "attention":
-        return overlap_pair(o.flops / device.attention.compute, o.traffic / (device.kv_bandwidth if cache else device.bandwidth)) + device.kernel.launch
+        rates, bandwidth = (device.cache_attention, device.kv_bandwidth) if cache else (device.attention, device.bandwidth)
+        return overlap_pair(o.flops / rates.compute, o.traffic / bandwidth) + device.kernel.launch
     return o.traffic / device.bandwidth
 
 

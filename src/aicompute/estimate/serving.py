@@ -101,6 +101,12 @@ class EngineStep:
     wire: Array
 
 
+def redundancy(arch: Architecture, plan: ServingPlan, stack: ServingStack) -> Array:
+    """Further expert copies in a layer: as the stack places them where the group is wide, and enough for a slot on every rank [1]."""
+    copies = where(plan.dp * plan.tp > 8.0, stack.redundant_experts, 0.0)
+    return maximum(copies, plan.ep - arch.num_experts)
+
+
 def fullest_prefill(load: Load, plan: ServingPlan) -> Array:
     """Prompts on the attention group that gets most of them in a step, over the mean: groups wait for each other at every expert exchange."""
     each = maximum(load.prefill_sequences / plan.dp / plan.pp, 1e-9)
@@ -119,7 +125,7 @@ def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: De
     rows: Array = 0.0
     experts: Array = 0.0
     if arch.num_moe_layers:
-        places = arch.num_experts + stack.redundant_experts
+        places = arch.num_experts + redundancy(arch, plan, stack)
         touched = touched_share(total, arch.experts_per_token * 1.0, arch.num_experts * 1.0)
         experts = maximum(places / plan.ep * touched, minimum(1.0, total))
         share = total * arch.experts_per_token / plan.ep
@@ -228,7 +234,7 @@ def engine_step(
 
 def weight_memory(arch: Architecture, plan: ServingPlan, device: Device, stack: ServingStack, drafts: Array) -> Array:
     """Weights that one device holds [B]; draft layers are loaded where drafts are made."""
-    held = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp, redundant=stack.redundant_experts)
+    held = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp, redundant=redundancy(arch, plan, stack))
     extra = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp, mtp=True).dense - held.dense
     return (held.dense + where(drafts > 0.0, extra, 0.0)) * device.dense.weight_bytes + held.experts * device.experts.weight_bytes
 

@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, time_operators, total_seconds
 from aicompute.machine.collectives import all_reduce_time, exchange_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, maximum, minimum, smooth_maximum, where
+from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -143,7 +143,7 @@ def training_step(
     """
     layers = arch.num_layers * 1.0
     tokens = plan.micro_batch * sequence / plan.cp
-    micro_batches = global_batch / (plan.dp * plan.micro_batch)
+    micro_batches = ceil(global_batch / (plan.dp * plan.micro_batch) - 1e-9)
     stage_layers = layers / plan.pp
     sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
 

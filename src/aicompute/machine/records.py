@@ -40,6 +40,9 @@ class Device:
     dense: Rates
     experts: Rates
     attention: Rates
+    """Of whole sequences (training, prefill)."""
+    cache_attention: Rates
+    """Of decode steps."""
     head: Rates
     kv_bytes: Array
     """Stored keys and values [B/element]."""

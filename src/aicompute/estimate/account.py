@@ -1,0 +1,92 @@
+"""From what a device does to what the owner pays: power, energy, money, carbon. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aicompute.economics.capital import YEAR
+from aicompute.economics.carbon import operational_carbon
+from aicompute.economics.cost import CostBreakdown, ownership_cost_rate
+from aicompute.economics.energy import mean_power
+from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.kernels import Timed
+from aicompute.machine.power import accelerator_power, issued_rows, unit_power
+from aicompute.numerics import Array
+
+
+@dataclass(frozen=True)
+class Account:
+    """Power and money of a system at a throughput."""
+
+    accelerator_power: Array
+    it_power: Array
+    site_power: Array
+    energy_per_token: Array
+    capital: Array
+    cost: CostBreakdown
+    cost_rate: Array
+    cost_per_token: Array
+    carbon_per_token: Array
+
+
+def issued_flops(timed: Iterable[Timed], extra: Array) -> Array:
+    """FLOPs that matrix units work on in one forward pass, rows issued for nothing among them [FLOP]."""
+    total: Array = 0.0
+    for t in timed:
+        rows = t.operator.rows
+        total = total + (t.flops * issued_rows(rows, extra) / (rows + 1e-30) if t.operator.is_matrix else t.flops)
+    return total
+
+
+def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_rate: Array, wire_rate: Array) -> Account:
+    """Power, energy and money of a scene.
+
+    Parameters
+    ----------
+    s, r : Scene, Records
+    tokens_rate : shape (...)    Tokens per second of the whole system while it works.
+    flops_rate, bytes_rate, wire_rate : shape (...)   Of one device while it works [FLOP/s], [B/s], [B/s].
+
+    Returns
+    -------
+    Account.
+
+    Notes
+    -----
+    All accelerators allotted are powered and paid, working or not; capital, building and operation are paid always, energy follows use, idle time
+    at idle power. Units are counted in fractions, so that a budget of any size can be compared; more than one unit pays for the scale-out network.
+
+    References
+    ----------
+    .. [1] L. A. Barroso, U. Hölzle, P. Ranganathan, The Datacenter as a Computer, 3rd ed. (2018), chapter 6.
+    """
+    p = r.power
+    units = s.accelerators / s.per_unit
+    each = s.devices_each
+    busy_each = accelerator_power(
+        p.tdp, p.peak, p.idle_fraction, p.energy_per_byte, p.compute, p.exponent, flops_rate * each, bytes_rate * each, wire_rate * each
+    )
+    busy = unit_power(busy_each * s.per_unit, r.rest).total * units
+    rated = unit_power(p.tdp * s.per_unit, r.rest).total * units
+    idle = unit_power(p.tdp * p.idle_fraction * s.per_unit, r.rest, load=0.0).total * units
+    mean = mean_power(busy, idle, s.utilisation)
+    capital = units * (r.price + (r.network_price if units > 1.0 else 0.0))
+    if s.rent is None:
+        foreign = 0.0 if s.system.get("home_site") == s.site.id else 1.0
+        cost = ownership_cost_rate(capital, rated, mean, r.terms, imported=foreign, period=YEAR)
+    else:
+        nothing = 0.0 * mean
+        cost = CostBreakdown(nothing + s.rent * s.accelerators, nothing, nothing, nothing)
+    used = tokens_rate * s.utilisation
+    return Account(
+        accelerator_power=busy_each,
+        it_power=busy,
+        site_power=busy * r.terms.pue,
+        energy_per_token=busy * r.terms.pue / tokens_rate,
+        capital=capital,
+        cost=cost,
+        cost_rate=cost.total,
+        cost_per_token=cost.total / used,
+        carbon_per_token=operational_carbon(mean, r.terms.pue, r.carbon) / used,
+    )

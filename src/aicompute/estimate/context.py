@@ -1,0 +1,231 @@
+"""Everything fixed in a scenario, as records: built once from specs, or once more from sampled specs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aicompute.economics.cost import SiteTerms
+from aicompute.errors import UnknownNameError, UsageError
+from aicompute.estimate import inputs
+from aicompute.estimate.inputs import Reader, read_value
+from aicompute.estimate.rates import Engine
+from aicompute.estimate.serving import ServingPlan, ServingStack
+from aicompute.estimate.training import TrainingStack
+from aicompute.machine.power import SystemPower
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
+from aicompute.numerics import Array
+from aicompute.specs import Library, Spec
+from aicompute.workload.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The specs of one scenario."""
+
+    system: Spec
+    accelerator: Spec
+    model: Spec
+    stack: Spec
+    site: Spec
+    precision: Mapping[str, str]
+    training: bool
+    accelerators: float
+    """Allotted; the whole of it is paid and powered."""
+    utilisation: float
+    rent: float | None = None
+
+    @property
+    def per_unit(self) -> float:
+        """Accelerators in a unit of sale."""
+        return self.system.si("accelerators")
+
+    @property
+    def devices_each(self) -> float:
+        """Devices in an accelerator."""
+        return self.accelerator.si("devices")
+
+    @property
+    def devices(self) -> float:
+        """Devices that may work: spares of each unit stay idle."""
+        usable = self.system.si("usable", self.per_unit) / self.per_unit
+        return float(int(self.accelerators * min(usable, 1.0) + 1e-9)) * self.devices_each
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the site's terms hold for this system."""
+        vendors = self.site.get("eligible.vendors", [])
+        return not vendors or self.system.get("vendor") in vendors
+
+
+@dataclass(frozen=True)
+class PowerTerms:
+    """Power of an accelerator at work."""
+
+    tdp: Array
+    peak: Array
+    idle_fraction: Array
+    energy_per_byte: Array
+    compute: Array
+    exponent: Array
+    rows: Array
+
+
+@dataclass(frozen=True)
+class Records:
+    """A scene as numbers; each field a float, or draws."""
+
+    arch: Architecture
+    device: Device
+    fabric: Fabric
+    wires: Fabric
+    protocol: Protocol
+    exchange: ExpertExchange
+    training: TrainingStack | None
+    serving: ServingStack | None
+    acceptance: Array
+    power: PowerTerms
+    rest: SystemPower
+    """Of one unit."""
+    price: Array
+    """Of one unit [USD]."""
+    network_price: Array
+    """Of the scale-out network for one unit [USD]."""
+    terms: SiteTerms
+    carbon: Array
+    mtbf: Array
+    checkpoint: Array
+    restart: Array
+    time_factor: Array
+    """Measured over predicted time: 1, or draws of the stack's residual."""
+
+
+def scene(
+    lib: Library,
+    system: str,
+    model: str,
+    kind: str,
+    site: str | None = None,
+    stack: str | None = None,
+    precision: str | Mapping[str, str] | None = None,
+    accelerators: float | None = None,
+    utilisation: float = 1.0,
+    rent: float | None = None,
+) -> Scene:
+    """Find the specs of a scenario.
+
+    Parameters
+    ----------
+    lib : Library
+    system, model : str       Ids or aliases; an accelerator stands for its default system.
+    kind : str                training, prefill, decode or serving.
+    site : str, optional      Id, "home", or None for the US average.
+    stack : str, optional     None: the system's default for this kind of work.
+    precision : optional      None or "native": the system's best; else a word or a map.
+    accelerators : float, optional   None: one unit.
+    utilisation : float       Share of the time that is used.
+    rent : float, optional    USD per accelerator and second, instead of owning.
+
+    Raises
+    ------
+    AicomputeError
+        Unknown names, a stack of the wrong kind or for other chips, a number that makes no sense.
+    """
+    system_spec, accelerator = inputs.specs_of(lib, system)
+    training = kind == "training"
+    role = "training" if training else "serving"
+    stack_spec = lib.load("stacks", stack or str(system_spec.get(f"default_stack.{role}")))
+    if stack_spec.get("kind") != role:
+        fitting = [s for s in lib.ids("stacks") if lib.load("stacks", s).get("kind") == role]
+        raise UsageError(f"stack {stack_spec.id!r} is for {stack_spec.get('kind')}, this is {kind}; allowed: {', '.join(fitting)}")
+    vendor = str(accelerator.get("vendor"))
+    if vendor not in stack_spec.get("vendors"):
+        fitting = [s for s in lib.ids("stacks") if lib.load("stacks", s).get("kind") == role and vendor in lib.load("stacks", s).get("vendors")]
+        raise UsageError(f"stack {stack_spec.id!r} does not run on {vendor} accelerators ({accelerator.id}); these do: {', '.join(fitting)}")
+    place = str(system_spec.get("home_site")) if site == "home" else (site or "us-average")
+    if not 0.0 < utilisation <= 1.0:
+        raise UsageError(f"utilisation = {utilisation:g}: expected a share above 0, at most 1")
+    count = system_spec.si("accelerators") if accelerators is None else accelerators
+    if not 1.0 <= count < 1e8:
+        raise UsageError(f"accelerators = {count:g}: expected a number from 1 to 1e8")
+    native = {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"}
+    native.update({k: str(v) for k, v in system_spec.get(f"precision.{role}", {}).items()})
+    if precision in ("8bit", "8-bit"):
+        precision = _eight_bits(accelerator)
+    elif precision == "native":
+        precision = None
+    chosen = inputs.precision_map(precision, native)
+    return Scene(
+        system_spec, accelerator, _model(lib, model), stack_spec, lib.load("sites", place), chosen, training, float(count), utilisation, rent
+    )
+
+
+def _model(lib: Library, name: str) -> Spec:
+    try:
+        return lib.load("models", name)
+    except UnknownNameError:
+        raise
+    except UsageError as error:
+        raise UsageError(f"model {name!r}: {error}") from None
+
+
+def _eight_bits(accelerator: Spec) -> dict[str, str]:
+    """8-bit weights in the accelerator's own 8-bit format, attention and its cache in 16."""
+    word = "fp8" if accelerator.has("peak.fp8") else "int8"
+    return {"dense": word, "experts": word, "attention": "bf16", "kv": "bf16", "dispatch": word, "combine": "bf16"}
+
+
+def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Records:
+    """Numbers of a scene."""
+    fabric = inputs.fabric_record(s.system, read)
+    exchange, wires = inputs.exchange_record(s.stack, s.precision, fabric, read)
+    a = s.accelerator
+    return Records(
+        arch=inputs.architecture(s.model),
+        device=inputs.device_record(a, s.stack, s.precision, read),
+        fabric=fabric,
+        wires=wires,
+        protocol=inputs.protocol_record(s.stack, read),
+        exchange=exchange,
+        training=inputs.training_stack_record(s.stack, s.precision, read) if s.training else None,
+        serving=None if s.training else inputs.serving_stack_record(s.stack, read),
+        acceptance=0.0 if s.training else read(s.stack, "drafts.acceptance"),
+        power=PowerTerms(
+            tdp=read(a, "power.tdp"),
+            peak=read(a, "peak.bf16"),
+            idle_fraction=read(a, "power.idle_fraction"),
+            energy_per_byte=read(a, "power.energy_per_byte"),
+            compute=read(a, "power.compute"),
+            exponent=read(a, "power.exponent"),
+            rows=read(a, "power.rows"),
+        ),
+        rest=SystemPower(
+            hosts=read(s.system, "power.hosts"),
+            nics=read(s.system, "power.nics"),
+            switches=read(s.system, "power.switches"),
+            optics=read(s.system, "power.optics"),
+            other=read(s.system, "power.other"),
+            conversion=read(s.system, "power.conversion"),
+        ),
+        price=read(s.system, "price.unit"),
+        network_price=read(s.system, "price.network", 0.0),
+        terms=inputs.site_terms(s.site, s.system, read),
+        carbon=read(s.site, "carbon.intensity"),
+        mtbf=read(a, "reliability.mtbf"),
+        checkpoint=read(s.stack, "checkpoint.write") if s.training else 0.0,
+        restart=read(s.stack, "checkpoint.restart") if s.training else 0.0,
+        time_factor=time_factor,
+    )
+
+
+def engine(s: Scene, r: Records, plan: ServingPlan, drafts: Array) -> Engine:
+    """A serving engine of a scene under a plan; wide groups hold at least one expert slot a rank."""
+    if r.serving is None:
+        raise UsageError("a training scene has no serving engine")
+    return Engine(r.arch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, r.serving, drafts, r.acceptance)
+
+
+def default_drafts(s: Scene) -> float:
+    """Draft tokens of a step by the stack's habit, where the model can make them."""
+    word = str(s.stack.get("defaults.speculative", "none"))
+    return float(word[3:]) if word.startswith("mtp") and s.model.get("mtp_layers", 0) else 0.0

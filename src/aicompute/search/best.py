@@ -1,0 +1,199 @@
+"""Choose a plan: evaluate all that are worth trying at once, mask those that do not fit or are too slow, take the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aicompute.errors import PlanError
+from aicompute.estimate import evaluate
+from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.serving import ServingPlan
+from aicompute.estimate.training import TrainingPlan
+from aicompute.estimate.workload import Workload
+from aicompute.plan.enumerate import engine_sizes, serving_plans, training_plans
+from aicompute.workload.architecture import Architecture
+
+Floats = NDArray[np.float64]
+
+SERVING_KEYS = ("tp", "dp", "pp", "ep", "batch")
+TRAINING_KEYS = ("tp", "dp", "pp", "cp", "ep", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
+GROUP_SIZES = np.array([1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048.0])
+"""Sequences of an attention group worth trying."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan with its load, ready to be evaluated alone."""
+
+    plan: dict[str, float]
+    objective: float
+    feasible: bool
+    reason: str = ""
+    others: tuple[dict[str, Any], ...] = ()
+    """Next best plans with their objective."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def check_overrides(given: Mapping[str, float], allowed: tuple[str, ...], kind: str) -> None:
+    """Refuse plan overrides that mean nothing for this kind of work.
+
+    Raises
+    ------
+    PlanError
+        Names every wrong key or value.
+    """
+    wrong = [f"{key} (a {kind} plan has {', '.join(allowed)})" for key in given if key not in allowed]
+    wrong += [
+        f"{key} = {value:g} (expected {'0 or more' if key in ('zero', 'recompute', 'sequence_parallel') else 'a number of at least 1'})"
+        for key, value in given.items()
+        if key in allowed and not (value >= 0 if key in ("zero", "recompute", "sequence_parallel") else (value >= 1 or (key == "batch" and value > 0)))
+    ]
+    if wrong:
+        raise PlanError("plan: " + "; ".join(wrong))
+
+
+def _keep(columns: dict[str, Floats], given: Mapping[str, float]) -> dict[str, Floats]:
+    mask = np.ones(len(next(iter(columns.values()))), dtype=bool)
+    for key, value in given.items():
+        if key in columns:
+            mask &= columns[key] == value
+    return {name: column[mask] for name, column in columns.items()}
+
+
+def _serving_columns(s: Scene, arch: Architecture, given: Mapping[str, float], limit: float | None = None) -> dict[str, Floats]:
+    """Serving plans on the devices of a scene that agree with what is given."""
+    devices = int(limit or s.devices)
+    domains = [int(s.system.si(f"tiers.{name}.domain")) for name in s.system.get("tiers")]
+    fixed = {k: int(v) for k, v in given.items() if k in ("tp", "dp", "pp", "ep")}
+    if {"tp", "dp", "pp"} <= fixed.keys() or {"tp", "dp"} <= fixed.keys():
+        size = fixed["tp"] * fixed["dp"] * fixed.get("pp", 1)
+        if size > devices:
+            raise PlanError(f"plan: tp x dp x pp = {size} devices, but {s.accelerators:g} accelerators give {devices}")
+        ep = fixed.get("ep", size // fixed.get("pp", 1) if arch.num_moe_layers and fixed["dp"] > 1 else 1)
+        return {k: np.array([float(v)]) for k, v in {"tp": fixed["tp"], "dp": fixed["dp"], "pp": fixed.get("pp", 1), "ep": ep}.items()}
+    sizes = engine_sizes(devices, domains)
+    if "ep" in fixed:
+        sizes = sorted({*sizes, fixed["ep"], fixed["ep"] * fixed.get("pp", 1)} & set(range(1, devices + 1)))
+    columns = _keep(serving_plans(sizes, arch.num_heads, arch.num_layers, arch.num_experts if arch.num_moe_layers else 0), fixed)
+    if not len(columns["tp"]):
+        wanted = ", ".join(f"{k} = {v}" for k, v in fixed.items())
+        raise PlanError(f"plan: nothing fits {wanted} on {devices} devices with {arch.num_heads} heads, {arch.num_layers} layers and {arch.num_experts} experts")
+    return columns
+
+
+def _load_grid(s: Scene, columns: dict[str, Floats], batch: float | None) -> tuple[ServingPlan, Floats]:
+    """Plans down the rows, loads across the columns."""
+    plan = ServingPlan(*(columns[k][:, None] for k in ("tp", "dp", "pp", "ep")))
+    if batch is not None:
+        return plan, np.maximum(batch * plan.devices / s.devices_each, 1.0)
+    return plan, GROUP_SIZES[None, :] * np.asarray(plan.dp * plan.pp)
+
+
+def _pick(s: Scene, columns: dict[str, Floats], sequences: Floats, objective: Floats, fits: NDArray[np.bool_], meets: NDArray[np.bool_], late: Floats, what: str) -> Choice:
+    """The best cell, or the reason why there is none."""
+    good = fits & meets
+    shape = objective.shape
+    sequences = np.broadcast_to(sequences, shape)
+
+    def cell(index: int) -> dict[str, float]:
+        row, column = np.unravel_index(index, shape)
+        plan = {k: float(v[row]) for k, v in columns.items()}
+        plan["sequences"] = float(sequences[row, column])
+        return plan
+
+    counts = {"plans": int(objective.size), "fit": int(fits.sum()), "meet": int(good.sum())}
+    if not good.any():
+        if not fits.any():
+            return Choice({}, 0.0, False, "memory", counts=counts)
+        fastest = np.where(fits, late, np.inf)
+        index = int(np.argmin(fastest))
+        return Choice(cell(index), float(objective.flat[index]), False, f"{what} at best {fastest.flat[index] * 1e3:.3g} ms", counts=counts)
+    masked = np.where(good, objective, -np.inf)
+    index = int(np.argmax(masked))
+    per_plan = masked.max(axis=1)
+    order = [int(k) for k in np.argsort(-per_plan)[:6] if np.isfinite(per_plan[k])]
+    best_row = np.unravel_index(index, shape)[0]
+    others = tuple({**{k: float(v[row]) for k, v in columns.items()}, "objective": float(per_plan[row])} for row in order if row != best_row)
+    return Choice(cell(index), float(masked.flat[index]), True, others=others, counts=counts)
+
+
+def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
+    """The decode pool with most tokens per accelerator under the TPOT target."""
+    columns = _serving_columns(s, r.arch, given)
+    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
+    out = evaluate.decode_outcome(s, r, w, plan, sequences, drafts, cost=False)
+    late = np.asarray(out.metrics["tpot"])
+    meets = late <= (w.tpot or np.inf) * (1.0 + 1e-9)
+    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, late, "TPOT")
+
+
+def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
+    """The prefill pool with most input tokens per accelerator under the TTFT target."""
+    columns = _serving_columns(s, r.arch, given)
+    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
+    if given.get("batch", w.batch) is None:
+        # one prompt for the whole engine, then so many for each attention group
+        sequences = np.concatenate([np.ones((len(columns["tp"]), 1)), sequences[:, :12]], axis=1)
+    out = evaluate.prefill_outcome(s, r, w, plan, sequences, cost=False)
+    late = np.asarray(out.metrics["ttft"])
+    meets = late <= (w.ttft or np.inf) * (1.0 + 1e-9)
+    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, late, "TTFT")
+
+
+def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
+    """The mixed pool with most tokens per accelerator under both targets."""
+    columns = _serving_columns(s, r.arch, given)
+    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
+    out = evaluate.in_flight_outcome(s, r, w, plan, sequences, drafts, cost=False)
+    tpot, ttft = np.asarray(out.metrics["tpot"]), np.asarray(out.metrics["ttft"])
+    meets = (tpot <= (w.tpot or np.inf) * (1.0 + 1e-9)) & (ttft <= (w.ttft or np.inf) * (1.0 + 1e-9))
+    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, tpot, "TPOT")
+
+
+def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
+    """The training plan with most tokens per second on the devices of a scene."""
+    arch = r.arch
+    window = int(s.system.si(f"tiers.{list(s.system.get('tiers'))[0]}.domain"))
+    for name in s.system.get("tiers"):
+        if name not in ("in-package", "scale-out"):
+            window = int(s.system.si(f"tiers.{name}.domain"))
+    fixed = {k: float(v) for k, v in given.items() if k != "sequence_parallel"}
+    product = int(np.prod([fixed.get(k, 1.0) for k in ("tp", "cp", "pp", "dp")]))
+    if product > s.devices:
+        names = " x ".join(k for k in ("tp", "cp", "pp", "dp") if k in fixed)
+        raise PlanError(f"plan: {names} = {product} devices, but {s.accelerators:g} accelerators give {s.devices:g}")
+    columns = training_plans(
+        int(s.devices), arch.num_heads, arch.num_layers, arch.num_experts if arch.num_moe_layers else 0, int(w.sequence_length), int(w.global_batch), max(window, 8), fixed
+    )
+    if not len(columns["dp"]):
+        wanted = ", ".join(f"{k} = {v:g}" for k, v in fixed.items()) or "any layout"
+        raise PlanError(f"plan: nothing fits {wanted} on {s.devices:g} devices: tp must divide {arch.num_heads} heads, pp at most {arch.num_layers} layers, dp x micro-batch at most {w.global_batch:g} sequences, ep divide {arch.num_experts} experts and the data ranks")
+    split = given.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0)
+    plan = training_plan(columns, split)
+    out = evaluate.training_outcome(s, r, w, plan, cost=False)
+    rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
+    fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
+    counts = {"plans": int(rate.size), "fit": int(fits.sum()), "meet": int(fits.sum())}
+    columns["sequence_parallel"] = np.full(rate.shape, split)
+    if not fits.any():
+        index = int(np.argmin(np.broadcast_to(np.asarray(out.memory_share), rate.shape)))
+        return Choice({k: float(v[index]) for k, v in columns.items()}, 0.0, False, "memory", counts=counts)
+    order = np.argsort(-np.where(fits, rate, -np.inf))[:6]
+    index = int(order[0])
+    others = tuple({**{k: float(v[k2]) for k, v in columns.items()}, "objective": float(rate[k2])} for k2 in map(int, order[1:]) if fits[k2])
+    return Choice({k: float(v[index]) for k, v in columns.items()}, float(rate[index]), True, others=others, counts=counts)
+
+
+def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
+    """A training plan from named numbers or columns; experts are split over tp where their group leaves room for it."""
+    wide = columns["ep"] > columns["dp"] * columns["cp"]
+    expert_tp = np.where(wide, 1.0, columns["tp"]) if isinstance(wide, np.ndarray) else (1.0 if wide else columns["tp"])
+    return TrainingPlan(
+        dp=columns["dp"], tp=columns["tp"], pp=columns["pp"], chunks=columns["chunks"], cp=columns["cp"], ep=columns["ep"], expert_tp=expert_tp,
+        micro_batch=columns["micro_batch"], zero=columns["zero"], recompute=columns["recompute"], sequence_parallel=split,
+    )
