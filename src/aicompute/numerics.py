@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = float | NDArray[np.float64]
+Array = float | NDArray[Any]
 """What every formula takes and gives: a float or an array, in SI units."""
 
 Mask = bool | NDArray[np.bool_]

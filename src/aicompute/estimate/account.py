@@ -54,8 +54,10 @@ def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_r
 
     Notes
     -----
-    All accelerators allotted are powered and paid, working or not; capital, building and operation are paid always, energy follows use, idle time
-    at idle power. Units are counted in fractions, so that a budget of any size can be compared; more than one unit pays for the scale-out network.
+    All accelerators allotted are powered and paid, working or not; capital, building and operation are paid always, energy follows use,
+    idle time at idle power. Units are counted in fractions, so that a budget of any size can be compared; more than one unit pays for the
+    scale-out
+    network.
 
     References
     ----------

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 from aicompute.economics.cost import SiteTerms
-from aicompute.errors import UnknownNameError, UsageError
+from aicompute.errors import UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.inputs import Reader, read_value
 from aicompute.estimate.rates import Engine
@@ -34,6 +38,9 @@ class Scene:
     """Allotted; the whole of it is paid and powered."""
     utilisation: float
     rent: float | None = None
+
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Records made from these specs, kept for the next question in the same scene."""
 
     @property
     def per_unit(self) -> float:
@@ -130,7 +137,29 @@ def scene(
     ------
     AicomputeError
         Unknown names, a stack of the wrong kind or for other chips, a number that makes no sense.
+
+    Notes
+    -----
+    The last scenes are kept, so that a question asked again reads no file.
     """
+    words = tuple(sorted(precision.items())) if isinstance(precision, Mapping) else precision
+    return _scene(lib, system, model, kind, site, stack, words, accelerators, utilisation, rent)
+
+
+@lru_cache(maxsize=64)
+def _scene(
+    lib: Library,
+    system: str,
+    model: str,
+    kind: str,
+    site: str | None,
+    stack: str | None,
+    words: str | tuple[tuple[str, str], ...] | None,
+    accelerators: float | None,
+    utilisation: float,
+    rent: float | None,
+) -> Scene:
+    precision = dict(words) if isinstance(words, tuple) else words
     system_spec, accelerator = inputs.specs_of(lib, system)
     training = kind == "training"
     role = "training" if training else "serving"
@@ -140,8 +169,12 @@ def scene(
         raise UsageError(f"stack {stack_spec.id!r} is for {stack_spec.get('kind')}, this is {kind}; allowed: {', '.join(fitting)}")
     vendor = str(accelerator.get("vendor"))
     if vendor not in stack_spec.get("vendors"):
-        fitting = [s for s in lib.ids("stacks") if lib.load("stacks", s).get("kind") == role and vendor in lib.load("stacks", s).get("vendors")]
-        raise UsageError(f"stack {stack_spec.id!r} does not run on {vendor} accelerators ({accelerator.id}); these do: {', '.join(fitting)}")
+        fitting = [
+            s for s in lib.ids("stacks") if lib.load("stacks", s).get("kind") == role and vendor in lib.load("stacks", s).get("vendors")
+        ]
+        raise UsageError(
+            f"stack {stack_spec.id!r} does not run on {vendor} accelerators ({accelerator.id}); these do: {', '.join(fitting)}"
+        )
     place = str(system_spec.get("home_site")) if site == "home" else (site or "us-average")
     if not 0.0 < utilisation <= 1.0:
         raise UsageError(f"utilisation = {utilisation:g}: expected a share above 0, at most 1")
@@ -156,17 +189,17 @@ def scene(
         precision = None
     chosen = inputs.precision_map(precision, native)
     return Scene(
-        system_spec, accelerator, _model(lib, model), stack_spec, lib.load("sites", place), chosen, training, float(count), utilisation, rent
+        system_spec,
+        accelerator,
+        lib.load("models", model),
+        stack_spec,
+        lib.load("sites", place),
+        chosen,
+        training,
+        float(count),
+        utilisation,
+        rent,
     )
-
-
-def _model(lib: Library, name: str) -> Spec:
-    try:
-        return lib.load("models", name)
-    except UnknownNameError:
-        raise
-    except UsageError as error:
-        raise UsageError(f"model {name!r}: {error}") from None
 
 
 def _eight_bits(accelerator: Spec) -> dict[str, str]:
@@ -175,8 +208,27 @@ def _eight_bits(accelerator: Spec) -> dict[str, str]:
     return {"dense": word, "experts": word, "attention": "bf16", "kv": "bf16", "dispatch": word, "combine": "bf16"}
 
 
+def standing(s: Scene) -> Records:
+    """Numbers of a scene as its specs state them; made once."""
+    if "standing" not in s.memo:
+        s.memo["standing"] = records(s)
+    found: Records = s.memo["standing"]
+    return found
+
+
+def drawn(s: Scene, count: int) -> Records:
+    """Numbers of a scene drawn from their ranges, with the stack's residual; made once for each count."""
+    key = f"drawn {count}"
+    if key not in s.memo:
+        sampler = inputs.Sampler(count)
+        residual = s.stack.si("residual.step") * sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
+        s.memo[key] = records(s, sampler, np.exp(residual))
+    found: Records = s.memo[key]
+    return found
+
+
 def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Records:
-    """Numbers of a scene."""
+    """Numbers of a scene, read by ``read``."""
     fabric = inputs.fabric_record(s.system, read)
     exchange, wires = inputs.exchange_record(s.stack, s.precision, fabric, read)
     a = s.accelerator

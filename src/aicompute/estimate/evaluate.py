@@ -1,4 +1,4 @@
-"""One scenario under a plan, complete: rates, memory, power, money. The plan may be arrays (a search) or the records draws (an interval)."""
+"""One scenario under a plan, complete: rates, memory, power, money. Plans may be arrays (a search), records draws (an interval)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def serving_memory(e: Engine, sequences: Array, length: Array) -> tuple[Array, d
     return (weights + cache + e.stack.reserve) / (e.stack.memory_share * e.device.capacity), parts
 
 
-def _engine_metrics(s: Scene, r: Records, e: Engine, rate: Rate, tokens_rate: Array, engines: Array, cost: bool, busy: Array = 1.0) -> dict[str, Array]:
+def _engine_metrics(
+    s: Scene, r: Records, e: Engine, rate: Rate, tokens_rate: Array, engines: Array, cost: bool, busy: Array = 1.0
+) -> dict[str, Array]:
     """Metrics that every serving outcome shares; ``tokens_rate`` is what costs are shared over."""
     step = rate.step
     seconds = step.step * r.time_factor
@@ -136,7 +138,7 @@ def waiting_factor(utilisation: float) -> float:
 
 
 def prefill_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequences: Array, cost: bool = True) -> Outcome:
-    """A prefill pool; ``sequences`` are the prompts of a batch in one engine; rates count input tokens, those found in the cache among them."""
+    """A prefill pool; ``sequences`` are the prompts of a batch in one engine; rates count all input tokens, cached ones too."""
     e = engine(s, r, plan, 0.0)
     fresh = w.input_length * (1.0 - w.prefix_hit)
     rate = prefill_rate(e, sequences, fresh, w.input_length * w.prefix_hit)

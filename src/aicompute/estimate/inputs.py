@@ -33,7 +33,7 @@ PRECISIONS: Mapping[str, tuple[str, float, float]] = {
     "mxfp4": ("fp4", 0.5 + 1.0 / 32.0, 1.0 + 1.0 / 32.0),
     "int4": ("bf16", 0.5 + 2.0 / 128.0, 2.0),
 }
-"""Number formats: the peak they compute on and the bytes of an element, scales included (block sizes are part of each format's definition)."""
+"""Number formats: the peak they compute on and the bytes of an element, with scales (block sizes define the format)."""
 
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
 """What a precision map speaks of."""
@@ -141,9 +141,12 @@ def _known(name: str, known: Mapping[str, object] | tuple[str, ...], what: str) 
 def runnable(accelerator: Spec, word: str) -> str:
     """The precision an accelerator can compute a format in: its own, else the next wider one (weights stay as small as asked)."""
     peak = PRECISIONS[word][0]
-    for candidate in {"fp4": ("fp4", "fp8", "int8", "bf16"), "fp6": ("fp6", "fp8", "bf16"), "fp8": ("fp8", "int8", "bf16"), "int8": ("int8", "fp8", "bf16")}.get(
-        peak, (peak, "bf16")
-    ):
+    for candidate in {
+        "fp4": ("fp4", "fp8", "int8", "bf16"),
+        "fp6": ("fp6", "fp8", "bf16"),
+        "fp8": ("fp8", "int8", "bf16"),
+        "int8": ("int8", "fp8", "bf16"),
+    }.get(peak, (peak, "bf16")):
         if accelerator.has(f"peak.{candidate}"):
             return candidate
     return "bf16"
@@ -168,7 +171,9 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
     top = read(accelerator, "peak.bf16") / devices
     core = top * minimum(read(accelerator, "efficiency.attention") * read(stack, "reached.attention"), 1.0)
-    cache = top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
+    cache = (
+        top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
+    )
     kv = precision.get("kv", "bf16")
     bandwidth = read(accelerator, "memory.bandwidth") / devices * read(accelerator, "efficiency.memory")
     growth = (dense.compute / read(stack, "kernel.reference")) ** read(stack, "kernel.exponent")
@@ -243,13 +248,19 @@ def exchange_record(stack: Spec, precision: Mapping[str, str], fabric: Fabric, r
     return record, (tiers[0], tiers[1], tiers[2], tiers[3])
 
 
-_CASTS = {"fp8": "elementwise.cast_fp8", "int8": "elementwise.cast_fp8", "mxfp8": "elementwise.cast_mxfp8", "nvfp4": "elementwise.cast_fp4", "mxfp4": "elementwise.cast_fp4"}
+_CASTS = {
+    "fp8": "elementwise.cast_fp8",
+    "int8": "elementwise.cast_fp8",
+    "mxfp8": "elementwise.cast_mxfp8",
+    "nvfp4": "elementwise.cast_fp4",
+    "mxfp4": "elementwise.cast_fp4",
+}
 
 
 def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
     """A training stack as numbers."""
     cast = _CASTS.get(precision["dense"])
-    gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""), None)
+    gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""))
     return TrainingStack(
         attention_length=read(stack, "attention.length"),
         attention_backward=read(stack, "attention.backward"),

@@ -53,7 +53,8 @@ def operator_time(operator: Operator, device: Device, cache: bool = False) -> Ar
 def time_operators(operators: Iterable[Operator], device: Device, cache: bool = False) -> list[Timed]:
     """Every operator with time, FLOPs and bytes of one forward pass."""
     return [
-        Timed(o, o.count * operator_time(o, device, cache), o.count * operator_flops(o), o.count * operator_traffic(o, device)) for o in operators
+        Timed(o, o.count * operator_time(o, device, cache), o.count * operator_flops(o), o.count * operator_traffic(o, device))
+        for o in operators
     ]
 
 

@@ -140,8 +140,14 @@ def in_flight_rate(engine: Engine, sequences: Array, input_length: Array, output
     """
     arriving = sequences * engine.gain / output_length
     load = Load(
-        sequences, 1.0 + engine.drafts, input_length + 0.5 * output_length, arriving, input_length, 0.0,
-        length_spread(input_length, output_length, variation), scattered=1.0,
+        sequences,
+        1.0 + engine.drafts,
+        input_length + 0.5 * output_length,
+        arriving,
+        input_length,
+        0.0,
+        length_spread(input_length, output_length, variation),
+        scattered=1.0,
     )
     step = engine.step(load)
     tpot = step.step / engine.gain

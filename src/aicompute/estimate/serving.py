@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from aicompute.estimate.kernels import Timed, time_operators, total_seconds
 from aicompute.machine.collectives import all_reduce_time, exchange_time, neighbour_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
-from aicompute.machine.roofline import stream_time
 from aicompute.numerics import Array, floor, maximum, minimum, where
 from aicompute.plan.layout import place
 from aicompute.workload.architecture import Architecture
@@ -18,7 +17,7 @@ from aicompute.workload.operators import Operator, context_attention, decode_att
 
 @dataclass(frozen=True, slots=True)
 class ServingPlan:
-    """One engine: tp · dp · pp devices; attention is split over tp and replicated over dp, experts are spread over ep and split over the rest."""
+    """One engine of tp · dp · pp devices: attention split over tp, replicated over dp; experts spread over ep, split over the rest."""
 
     tp: Array
     dp: Array
@@ -108,12 +107,14 @@ def redundancy(arch: Architecture, plan: ServingPlan, stack: ServingStack) -> Ar
 
 
 def fullest_prefill(load: Load, plan: ServingPlan) -> Array:
-    """Prompts on the attention group that gets most of them in a step, over the mean: groups wait for each other at every expert exchange."""
+    """Prompts on the attention group that gets most in a step, over the mean: groups wait for each other at every exchange."""
     each = maximum(load.prefill_sequences / plan.dp / plan.pp, 1e-9)
     return minimum(fullest_rank(each, load.scattered, plan.dp), plan.dp)
 
 
-def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack) -> tuple[list[Operator], list[Operator]]:
+def step_operators(
+    arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack
+) -> tuple[list[Operator], list[Operator]]:
     """Operators of one step on the slowest rank: those of any token, and attention over the cache."""
     decode = load.sequences * load.queries / plan.pp
     fresh = load.prefill_sequences * load.prefill_length / plan.pp
@@ -137,7 +138,9 @@ def step_operators(arch: Architecture, plan: ServingPlan, load: Load, device: De
     sequences = load.sequences / plan.dp / plan.pp
     fullest = where(stack.balanced > 0.0, 1.0, fullest_rank(maximum(sequences, 1.0), load.spread, plan.dp))
     cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
-    prefill = context_attention(arch, load.prefill_sequences * busiest / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
+    prefill = context_attention(
+        arch, load.prefill_sequences * busiest / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes
+    )
     return ops + [replace(o, name=f"prefill {o.name}") for o in prefill], cores
 
 
@@ -165,12 +168,13 @@ def engine_step(
 
     Notes
     -----
-    Operators run one after another; expert exchange and tensor reductions hide behind them as far as the stack can. Attention of the fullest
-    rank sets the pace, and so do the experts of the fullest rank.
+    Operators run one after another; expert exchange and tensor reductions hide behind them as far as the stack can. Attention of the
+    fullest rank sets the pace, and so do the experts of the fullest rank.
 
     References
     ----------
-    .. [1] P. Patel et al., arXiv:2311.18677 (phases); A. Agrawal et al., arXiv:2403.02310 (mixed steps); DeepSeek-AI, arXiv:2412.19437, section 3.4.
+    .. [1] P. Patel et al., arXiv:2311.18677 (phases); A. Agrawal et al., arXiv:2403.02310 (mixed steps); DeepSeek-AI, arXiv:2412.19437,
+    section 3.4.
     """
     ops, cores = step_operators(arch, plan, load, device, stack)
     timed = time_operators(ops, device)

@@ -134,8 +134,10 @@ def training_step(
 
     Notes
     -----
-    step = micro-batches · slowest stage + bubble + exposed data-parallel traffic + optimizer + fixed. A stage's time is that of its kernels, or of the
-    host that launches them where that is longer; tensor, expert, context and pipeline traffic counts with the share that the stack cannot hide.
+    step = micro-batches · slowest stage + bubble + exposed data-parallel traffic + optimizer + fixed. A stage's time is that of its
+    kernels, or of the host that launches them where that is longer; tensor, expert, context and pipeline traffic counts with the share
+    that the stack cannot
+    hide.
 
     References
     ----------
@@ -180,8 +182,10 @@ def training_step(
         dispatch = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.dispatch_bytes, span, wires, exchange)
         combine = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.combine_bytes, span, wires, exchange)
         experts = (dispatch + combine) * arch.num_moe_layers / layers
-    kv_width = (arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)) if arch.attention == "mla" else (
-        2.0 * maximum(arch.num_kv_heads / plan.tp, 1.0) * arch.head_dim
+    kv_width = (
+        (arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim))
+        if arch.attention == "mla"
+        else (2.0 * maximum(arch.num_kv_heads / plan.tp, 1.0) * arch.head_dim)
     )
     context = ring_pass_time(2.0 * tokens * kv_width, plan.tp, plan.cp, fabric)
 
@@ -281,7 +285,9 @@ def _memory(
 ) -> dict[str, Array]:
     """Bytes of the fullest rank, the first pipeline stage."""
     tokens = plan.micro_batch * sequence / plan.cp
-    state = training_state_bytes(held, stack.weight_memory, stack.gradient_memory, stack.optimizer_memory, plan.zero, dense_data, expert_data)
+    state = training_state_bytes(
+        held, stack.weight_memory, stack.gradient_memory, stack.optimizer_memory, plan.zero, dense_data, expert_data
+    )
     copies = arch.experts_per_token * stack.imbalance
     layer = layer_activation_bytes(arch, tokens, sequence, plan.tp, plan.sequence_parallel, stack.dropout, stack.flash, copies)
     scores = where(stack.flash > 0.0, 0.0, 5.0 * tokens * arch.num_heads * sequence / plan.tp)

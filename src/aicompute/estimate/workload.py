@@ -72,7 +72,12 @@ def training(sequence_length: Any = 4096, global_batch: Any = 15360, tokens: Any
     'training'
     """
     run = None if tokens is None else _count("tokens", tokens)
-    return Workload("training", sequence_length=_count("sequence_length", sequence_length), global_batch=_count("global_batch", global_batch), tokens=run)
+    return Workload(
+        "training",
+        sequence_length=_count("sequence_length", sequence_length),
+        global_batch=_count("global_batch", global_batch),
+        tokens=run,
+    )
 
 
 def prefill(input_length: Any = 4096, ttft: Any = None, batch: Any = None, prefix_hit: Any = 0.0) -> Workload:
@@ -91,10 +96,18 @@ def prefill(input_length: Any = 4096, ttft: Any = None, batch: Any = None, prefi
     2.0
     """
     size = None if batch is None else _count("batch", batch, 1e-3)
-    return Workload("prefill", input_length=_count("input_length", input_length), ttft=_time("ttft", ttft), batch=size, prefix_hit=_share("prefix_hit", prefix_hit))
+    return Workload(
+        "prefill",
+        input_length=_count("input_length", input_length),
+        ttft=_time("ttft", ttft),
+        batch=size,
+        prefix_hit=_share("prefix_hit", prefix_hit),
+    )
 
 
-def decode(input_length: Any = 4096, output_length: Any = 1024, tpot: Any = None, batch: Any = None, length_variation: Any = 0.0) -> Workload:
+def decode(
+    input_length: Any = 4096, output_length: Any = 1024, tpot: Any = None, batch: Any = None, length_variation: Any = 0.0
+) -> Workload:
     """Generating answers to prompts that another pool has read.
 
     Parameters
@@ -111,13 +124,22 @@ def decode(input_length: Any = 4096, output_length: Any = 1024, tpot: Any = None
     """
     size = None if batch is None else _count("batch", batch, 1e-3)
     return Workload(
-        "decode", input_length=_count("input_length", input_length), output_length=_count("output_length", output_length), tpot=_time("tpot", tpot),
-        batch=size, length_variation=_share("length_variation", length_variation, 10.0),
+        "decode",
+        input_length=_count("input_length", input_length),
+        output_length=_count("output_length", output_length),
+        tpot=_time("tpot", tpot),
+        batch=size,
+        length_variation=_share("length_variation", length_variation, 10.0),
     )
 
 
 def serving(
-    input_length: Any = 4096, output_length: Any = 1024, ttft: Any = "2 s", tpot: Any = "50 ms", prefix_hit: Any = 0.0, length_variation: Any = 0.0
+    input_length: Any = 4096,
+    output_length: Any = 1024,
+    ttft: Any = "2 s",
+    tpot: Any = "50 ms",
+    prefix_hit: Any = 0.0,
+    length_variation: Any = 0.0,
 ) -> Workload:
     """A whole service: prompts read and answers generated, in one pool or two.
 
@@ -134,8 +156,13 @@ def serving(
     2.0
     """
     return Workload(
-        "serving", input_length=_count("input_length", input_length), output_length=_count("output_length", output_length), ttft=_time("ttft", ttft),
-        tpot=_time("tpot", tpot), prefix_hit=_share("prefix_hit", prefix_hit), length_variation=_share("length_variation", length_variation, 10.0),
+        "serving",
+        input_length=_count("input_length", input_length),
+        output_length=_count("output_length", output_length),
+        ttft=_time("ttft", ttft),
+        tpot=_time("tpot", tpot),
+        prefix_hit=_share("prefix_hit", prefix_hit),
+        length_variation=_share("length_variation", length_variation, 10.0),
     )
 
 
@@ -149,7 +176,10 @@ def _share(name: str, value: Any, most: float = 1.0) -> float:
 def described(workload: Workload) -> dict[str, Any]:
     """The fields of a workload that differ from nothing, for JSON and titles."""
     serving_fields = ("input_length", "output_length", "batch", "ttft", "tpot", "prefix_hit", "length_variation")
-    wanted = ("sequence_length", "global_batch", "tokens") if workload.is_training else serving_fields
+    wanted: tuple[str, ...] = ("sequence_length", "global_batch", "tokens") if workload.is_training else serving_fields
     if workload.kind == "prefill":
         wanted = tuple(f for f in wanted if f not in ("output_length", "tpot"))
-    return {"kind": workload.kind, **{f.name: getattr(workload, f.name) for f in fields(workload) if f.name in wanted and getattr(workload, f.name) is not None}}
+    return {
+        "kind": workload.kind,
+        **{f.name: getattr(workload, f.name) for f in fields(workload) if f.name in wanted and getattr(workload, f.name) is not None},
+    }

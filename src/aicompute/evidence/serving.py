@@ -47,7 +47,15 @@ def row_precision(row: Mapping[str, str], experts: bool, native: str, kv_default
     four_bit = weights in ("nvfp4", "mxfp4", "int4")
     kv = (row.get("kv_precision") or "").strip() or (kv_default if small else "bf16")
     return inputs.precision_map(
-        {"dense": "bf16" if four_bit and experts else weights, "experts": weights, "attention": "bf16", "kv": kv, "dispatch": "fp8" if small else "bf16", "combine": combine}, {}
+        {
+            "dense": "bf16" if four_bit and experts else weights,
+            "experts": weights,
+            "attention": "bf16",
+            "kv": kv,
+            "dispatch": "fp8" if small else "bf16",
+            "combine": combine,
+        },
+        {},
     )
 
 
@@ -98,7 +106,9 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     system, accelerator = inputs.specs_of(lib, row.get("system") or row["accelerator"])
     packages = _number(row, "n_accelerators", 0.0)
     per = accelerator.si("devices")
-    precision = row_precision(row, arch.num_moe_layers > 0, str(model.get("native_precision", "bf16")), str(stack.get("defaults.kv", "bf16")))
+    precision = row_precision(
+        row, arch.num_moe_layers > 0, str(model.get("native_precision", "bf16")), str(stack.get("defaults.kv", "bf16"))
+    )
     mode = row["mode"]
     devices = packages * per if packages else (_number(row, "ep") or 8.0)
     packages = packages or devices / per
@@ -123,8 +133,20 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
         osl = 256.0
     sequences = _number(row, "concurrency") or _number(row, "batch_per_accelerator") * packages
     return ServingCase(
-        row["model"], system.id, stack.id, precision, mode, ServingPlan(tp, dp, pp, ep), engines, packages, isl, osl, sequences,
-        _number(row, "request_rate"), drafts, None,
+        row["model"],
+        system.id,
+        stack.id,
+        precision,
+        mode,
+        ServingPlan(tp, dp, pp, ep),
+        engines,
+        packages,
+        isl,
+        osl,
+        sequences,
+        _number(row, "request_rate"),
+        drafts,
+        None,
     )
 
 
@@ -137,8 +159,16 @@ def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.re
     exchange, wires = inputs.exchange_record(stack, case.precision, fabric, read)
     acceptance = read(stack, "drafts.acceptance") if case.acceptance is None else case.acceptance
     return Engine(
-        inputs.architecture(lib.load("models", case.model)), case.plan, device, fabric, wires, inputs.protocol_record(stack, read), exchange,
-        inputs.serving_stack_record(stack, read), case.drafts, acceptance,
+        inputs.architecture(lib.load("models", case.model)),
+        case.plan,
+        device,
+        fabric,
+        wires,
+        inputs.protocol_record(stack, read),
+        exchange,
+        inputs.serving_stack_record(stack, read),
+        case.drafts,
+        acceptance,
     )
 
 

@@ -35,10 +35,13 @@ def _number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
 
 def row_architecture(lib: Library, row: Mapping[str, str]) -> Architecture:
     """The model of a row: its columns, and what a spec of the same name and size adds (head width, windows, latent ranks, gating)."""
-    known: dict[str, Any] = {}
     try:
         spec = lib.load("models", row["model"])
-        if spec.get("num_layers", 0) == _number(row, "n_layers") and spec.get("hidden_size", 0) == _number(row, "d_model") and not spec.get("unsupported", ""):
+        if (
+            spec.get("num_layers", 0) == _number(row, "n_layers")
+            and spec.get("hidden_size", 0) == _number(row, "d_model")
+            and not spec.get("unsupported", "")
+        ):
             return Architecture.from_mapping(spec.data)
     except AicomputeError:
         pass
@@ -99,8 +102,17 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     zero = _number(row, "zero_stage", float(stack.get("defaults.zero", 1)))
     expert_tp = tp if ep <= dp * cp and arch.num_experts else 1.0
     plan = TrainingPlan(
-        dp=dp, tp=tp, pp=pp, chunks=chunks, cp=cp, ep=ep, expert_tp=expert_tp, micro_batch=_number(row, "micro_batch", 1.0), zero=zero,
-        recompute=RECOMPUTE[recompute], sequence_parallel=split,
+        dp=dp,
+        tp=tp,
+        pp=pp,
+        chunks=chunks,
+        cp=cp,
+        ep=ep,
+        expert_tp=expert_tp,
+        micro_batch=_number(row, "micro_batch", 1.0),
+        zero=zero,
+        recompute=RECOMPUTE[recompute],
+        sequence_parallel=split,
     )
     return TrainingCase(arch, system_spec.id, stack.id, precision, _number(row, "seq_len"), _number(row, "global_batch"), plan)
 
@@ -109,12 +121,22 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
     """The step of a case."""
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
-    precision = inputs.precision_map(case.precision, {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"})
+    precision = inputs.precision_map(
+        case.precision, {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"}
+    )
     precision["dispatch"] = "bf16"
     device = inputs.device_record(accelerator, stack, precision, read)
     fabric = inputs.fabric_record(system, read)
     exchange, wires = inputs.exchange_record(stack, precision, fabric, read)
     return training_step(
-        case.arch, case.sequence, case.global_batch, case.plan, device, fabric, wires, inputs.protocol_record(stack, read), exchange,
+        case.arch,
+        case.sequence,
+        case.global_batch,
+        case.plan,
+        device,
+        fabric,
+        wires,
+        inputs.protocol_record(stack, read),
+        exchange,
         inputs.training_stack_record(stack, precision, read),
     )

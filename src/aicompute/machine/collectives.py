@@ -31,8 +31,8 @@ def wire_time(message: Array, members: Members, fabric: Fabric, granularity: Arr
     -----
     .. math:: \max_t \frac{M}{s_t} \left(1 - \frac{m_{t-1}}{m_t}\right) \frac{1}{e_t \beta_t}
 
-    The s_t devices of the inner domains share what enters (s_t = m_{t-1} where the inner tier relays); tiers work at the same time (pipelined).
-    Dies of one package do not relay: HCCL over 8 and 16 dies takes (n - 2)/n of the buffer through each die's own port.
+    The s_t devices of the inner domains share what enters (s_t = m_{t-1} where the inner tier relays); tiers work at the same time
+    (pipelined). Dies of one package do not relay: HCCL over 8 and 16 dies takes (n - 2)/n of the buffer through each die's own port.
 
     References
     ----------
@@ -67,8 +67,8 @@ def start_time(members: Members, fabric: Fabric) -> tuple[Array, Array]:
 
     Notes
     -----
-    Per tier min(n - 1, 2 log2 n) hops: a ring inside small groups, a tree beyond about eight. Measured only up to eight devices in a domain; beyond,
-    the choice is a prior.
+    Per tier min(n - 1, 2 log2 n) hops: a ring inside small groups, a tree beyond about eight. Measured only up to eight devices in a
+    domain; beyond, the choice is a prior.
 
     References
     ----------
@@ -109,7 +109,8 @@ def gather_time(message: Array, members: Members, fabric: Fabric, protocol: Prot
     -----
     .. math:: t = a_0 + a_1 h + w + \sqrt{k\,a_0\,w}
 
-    The root is the smooth change from the low-latency to the bandwidth protocol. Median error 5.5 % on 756 measured groups of 2 to 8 GPUs of five kinds.
+    The root is the smooth change from the low-latency to the bandwidth protocol. Median error 5.5 % on 756 measured groups of 2 to 8 GPUs
+    of five kinds.
 
     References
     ----------
@@ -142,8 +143,8 @@ def all_reduce_time(message: Array, members: Members, fabric: Fabric, protocol: 
 
     Notes
     -----
-    Ring: twice the wire of a gather over 2(n-1) hops. Switch: each device sends and receives the buffer once; offered where the group lies in one
-    domain whose switches reduce.
+    Ring: twice the wire of a gather over 2(n-1) hops. Switch: each device sends and receives the buffer once; offered where the group
+    lies in one domain whose switches reduce.
 
     References
     ----------
@@ -249,8 +250,9 @@ def exchange_time(
 
     Notes
     -----
-    A token's copies fall on min(k, n) devices (routing balanced over devices). On each tier the share of destinations beyond the inner domain and
-    inside this one crosses it: k (m_t - m_{t-1})/n copies, or, where a domain receives a token once, the expected distinct domains.
+    A token's copies fall on min(k, n) devices (routing balanced over devices). On each tier the share of destinations beyond the inner
+    domain and inside this one crosses it: k (m_t - m_{t-1})/n copies, or, where a domain receives a token once, the expected distinct
+    domains.
     The slowest tier sets the time; contention grows as (n/8)^d.
 
     References
@@ -305,4 +307,3 @@ def ring_pass_time(message: Array, stride: Array, group: Array, fabric: Fabric) 
     """
     # a ring that crosses a domain is as slow as its slowest link
     return (group - 1.0) * neighbour_time(message, stride * maximum(group - 1.0, 1.0), group, fabric)
-

@@ -22,7 +22,7 @@ def overlap_pair(compute: Array, memory: Array) -> Array:
     -----
     .. math:: t = \sqrt{t_c^2 + t_m^2}
 
-    A p-norm; kernels fit p between 1 (whole serving steps) and 2.5 (single GEMMs). p = 2 costs one square root and is within 2 % of the best
+    A p-norm; kernels fit p from 1 (whole serving steps) to 2.5 (single GEMMs). p = 2 costs one square root and is within 2 % of the best
     exponent on both.
 
     References
@@ -150,8 +150,8 @@ def power_limited_share(peak: Array, tdp: Array, knee: Array, exponent: Array) -
     -----
     .. math:: (1 + (x / x_0)^{4 p})^{-1/4}, \quad x = \text{peak} / \text{TDP}
 
-    Measured maximum matrix rates over peak: A100 0.87 at 0.78 TFLOP/s/W, H100 0.80 at 1.41, B200 0.78 at 2.25, GB200 0.73 at 2.08. Used for devices
-    with no measured rate and for chips sold with a lower limit.
+    Measured maximum matrix rates over peak: A100 0.87 at 0.78 TFLOP/s/W, H100 0.80 at 1.41, B200 0.78 at 2.25, GB200 0.73 at 2.08. Used
+    for devices with no measured rate and for chips sold with a lower limit.
 
     References
     ----------

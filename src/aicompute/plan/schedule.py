@@ -22,8 +22,9 @@ def slowest_stage_time(layers: Array, layer: Array, stages: Array, chunks: Array
 
     Notes
     -----
-    Whole layers: the stages hold ceil(L / (p v)) v layers but the last, which takes the rest and the head. Where the head would make an even last stage
-    the slowest by more than moving a layer costs, frameworks move layers forward; the lower bound (L t + head) / p holds always.
+    Whole layers: the stages hold ceil(L / (p v)) v layers but the last, which takes the rest and the head. Where the head would make an
+    even last stage the slowest by more than moving a layer costs, frameworks move layers forward; the lower bound (L t + head) / p holds
+    always.
 
     References
     ----------

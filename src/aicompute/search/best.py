@@ -22,7 +22,46 @@ Floats = NDArray[np.float64]
 
 SERVING_KEYS = ("tp", "dp", "pp", "ep", "batch")
 TRAINING_KEYS = ("tp", "dp", "pp", "cp", "ep", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
-GROUP_SIZES = np.array([1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048.0])
+GROUP_SIZES = np.array(
+    [
+        1,
+        2,
+        3,
+        4,
+        6,
+        8,
+        10,
+        12,
+        16,
+        20,
+        24,
+        32,
+        40,
+        48,
+        56,
+        64,
+        80,
+        96,
+        112,
+        128,
+        160,
+        192,
+        224,
+        256,
+        320,
+        384,
+        448,
+        512,
+        640,
+        768,
+        896,
+        1024,
+        1280,
+        1536,
+        1792,
+        2048.0,
+    ]
+)
 """Sequences of an attention group worth trying."""
 
 
@@ -51,7 +90,8 @@ def check_overrides(given: Mapping[str, float], allowed: tuple[str, ...], kind: 
     wrong += [
         f"{key} = {value:g} (expected {'0 or more' if key in ('zero', 'recompute', 'sequence_parallel') else 'a number of at least 1'})"
         for key, value in given.items()
-        if key in allowed and not (value >= 0 if key in ("zero", "recompute", "sequence_parallel") else (value >= 1 or (key == "batch" and value > 0)))
+        if key in allowed
+        and not (value >= 0 if key in ("zero", "recompute", "sequence_parallel") else (value >= 1 or (key == "batch" and value > 0)))
     ]
     if wrong:
         raise PlanError("plan: " + "; ".join(wrong))
@@ -82,23 +122,31 @@ def _serving_columns(s: Scene, arch: Architecture, given: Mapping[str, float], l
     columns = _keep(serving_plans(sizes, arch.num_heads, arch.num_layers, arch.num_experts if arch.num_moe_layers else 0), fixed)
     if not len(columns["tp"]):
         wanted = ", ".join(f"{k} = {v}" for k, v in fixed.items())
-        raise PlanError(f"plan: nothing fits {wanted} on {devices} devices with {arch.num_heads} heads, {arch.num_layers} layers and {arch.num_experts} experts")
+        raise PlanError(
+            f"plan: nothing fits {wanted} on {devices} devices with {arch.num_heads} heads, {arch.num_layers} layers "
+            f"and {arch.num_experts} experts"
+        )
     return columns
 
 
-def _load_grid(s: Scene, columns: dict[str, Floats], batch: float | None) -> tuple[ServingPlan, Floats]:
-    """Plans down the rows, loads across the columns."""
+def _load_grid(s: Scene, columns: dict[str, Floats], batch: float | None) -> tuple[ServingPlan, Any]:
+    """Plans down the rows, loads across the columns; one plan with one load stays plain floats."""
+    if batch is not None and len(columns["tp"]) == 1:
+        single = ServingPlan(*(float(columns[k][0]) for k in ("tp", "dp", "pp", "ep")))
+        return single, max(batch * float(single.devices) / s.devices_each, 1.0)
     plan = ServingPlan(*(columns[k][:, None] for k in ("tp", "dp", "pp", "ep")))
     if batch is not None:
         return plan, np.maximum(batch * plan.devices / s.devices_each, 1.0)
     return plan, GROUP_SIZES[None, :] * np.asarray(plan.dp * plan.pp)
 
 
-def _pick(s: Scene, columns: dict[str, Floats], sequences: Floats, objective: Floats, fits: NDArray[np.bool_], meets: NDArray[np.bool_], late: Floats, what: str) -> Choice:
+def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any, meets: Any, late: Any, what: str) -> Choice:
     """The best cell, or the reason why there is none."""
+    objective, fits, meets, late = (np.atleast_2d(np.asarray(x)) for x in (objective, fits, meets, late))
     good = fits & meets
     shape = objective.shape
-    sequences = np.broadcast_to(sequences, shape)
+    sequences = np.broadcast_to(np.asarray(sequences), shape)
+    fits, late = np.broadcast_to(fits, shape), np.broadcast_to(late, shape)
 
     def cell(index: int) -> dict[str, float]:
         row, column = np.unravel_index(index, shape)
@@ -118,7 +166,9 @@ def _pick(s: Scene, columns: dict[str, Floats], sequences: Floats, objective: Fl
     per_plan = masked.max(axis=1)
     order = [int(k) for k in np.argsort(-per_plan)[:6] if np.isfinite(per_plan[k])]
     best_row = np.unravel_index(index, shape)[0]
-    others = tuple({**{k: float(v[row]) for k, v in columns.items()}, "objective": float(per_plan[row])} for row in order if row != best_row)
+    others = tuple(
+        {**{k: float(v[row]) for k, v in columns.items()}, "objective": float(per_plan[row])} for row in order if row != best_row
+    )
     return Choice(cell(index), float(masked.flat[index]), True, others=others, counts=counts)
 
 
@@ -127,9 +177,9 @@ def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], d
     columns = _serving_columns(s, r.arch, given)
     plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
     out = evaluate.decode_outcome(s, r, w, plan, sequences, drafts, cost=False)
-    late = np.asarray(out.metrics["tpot"])
+    late = out.metrics["tpot"]
     meets = late <= (w.tpot or np.inf) * (1.0 + 1e-9)
-    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, late, "TPOT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late, "TPOT")
 
 
 def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
@@ -140,9 +190,9 @@ def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) 
         # one prompt for the whole engine, then so many for each attention group
         sequences = np.concatenate([np.ones((len(columns["tp"]), 1)), sequences[:, :12]], axis=1)
     out = evaluate.prefill_outcome(s, r, w, plan, sequences, cost=False)
-    late = np.asarray(out.metrics["ttft"])
+    late = out.metrics["ttft"]
     meets = late <= (w.ttft or np.inf) * (1.0 + 1e-9)
-    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, late, "TTFT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late, "TTFT")
 
 
 def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
@@ -150,15 +200,15 @@ def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float]
     columns = _serving_columns(s, r.arch, given)
     plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
     out = evaluate.in_flight_outcome(s, r, w, plan, sequences, drafts, cost=False)
-    tpot, ttft = np.asarray(out.metrics["tpot"]), np.asarray(out.metrics["ttft"])
+    tpot, ttft = out.metrics["tpot"], out.metrics["ttft"]
     meets = (tpot <= (w.tpot or np.inf) * (1.0 + 1e-9)) & (ttft <= (w.ttft or np.inf) * (1.0 + 1e-9))
-    return _pick(s, columns, sequences, np.asarray(out.metrics["tokens_per_s_per_accelerator"]), np.asarray(out.memory_share) <= 1.0, meets, tpot, "TPOT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, tpot, "TPOT")
 
 
 def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
     """The training plan with most tokens per second on the devices of a scene."""
     arch = r.arch
-    window = int(s.system.si(f"tiers.{list(s.system.get('tiers'))[0]}.domain"))
+    window = int(s.system.si(f"tiers.{next(iter(s.system.get('tiers')))}.domain"))
     for name in s.system.get("tiers"):
         if name not in ("in-package", "scale-out"):
             window = int(s.system.si(f"tiers.{name}.domain"))
@@ -168,13 +218,24 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
         names = " x ".join(k for k in ("tp", "cp", "pp", "dp") if k in fixed)
         raise PlanError(f"plan: {names} = {product} devices, but {s.accelerators:g} accelerators give {s.devices:g}")
     columns = training_plans(
-        int(s.devices), arch.num_heads, arch.num_layers, arch.num_experts if arch.num_moe_layers else 0, int(w.sequence_length), int(w.global_batch), max(window, 8), fixed
+        int(s.devices),
+        arch.num_heads,
+        arch.num_layers,
+        arch.num_experts if arch.num_moe_layers else 0,
+        int(w.sequence_length),
+        int(w.global_batch),
+        max(window, 8),
+        fixed,
     )
     if not len(columns["dp"]):
         wanted = ", ".join(f"{k} = {v:g}" for k, v in fixed.items()) or "any layout"
-        raise PlanError(f"plan: nothing fits {wanted} on {s.devices:g} devices: tp must divide {arch.num_heads} heads, pp at most {arch.num_layers} layers, dp x micro-batch at most {w.global_batch:g} sequences, ep divide {arch.num_experts} experts and the data ranks")
+        raise PlanError(
+            f"plan: nothing fits {wanted} on {s.devices:g} devices: tp must divide {arch.num_heads} heads, pp be at most {arch.num_layers} "
+            f"layers, dp x micro-batch at most {w.global_batch:g} sequences, ep divide {arch.num_experts} experts and the data ranks"
+        )
     split = given.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0)
-    plan = training_plan(columns, split)
+    one = {k: float(v[0]) for k, v in columns.items()} if len(columns["dp"]) == 1 else columns  # a single plan stays plain floats
+    plan = training_plan(one, split)
     out = evaluate.training_outcome(s, r, w, plan, cost=False)
     rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
     fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
@@ -185,7 +246,9 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
         return Choice({k: float(v[index]) for k, v in columns.items()}, 0.0, False, "memory", counts=counts)
     order = np.argsort(-np.where(fits, rate, -np.inf))[:6]
     index = int(order[0])
-    others = tuple({**{k: float(v[k2]) for k, v in columns.items()}, "objective": float(rate[k2])} for k2 in map(int, order[1:]) if fits[k2])
+    others = tuple(
+        {**{k: float(v[k2]) for k, v in columns.items()}, "objective": float(rate[k2])} for k2 in map(int, order[1:]) if fits[k2]
+    )
     return Choice({k: float(v[index]) for k, v in columns.items()}, float(rate[index]), True, others=others, counts=counts)
 
 
@@ -194,6 +257,15 @@ def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
     wide = columns["ep"] > columns["dp"] * columns["cp"]
     expert_tp = np.where(wide, 1.0, columns["tp"]) if isinstance(wide, np.ndarray) else (1.0 if wide else columns["tp"])
     return TrainingPlan(
-        dp=columns["dp"], tp=columns["tp"], pp=columns["pp"], chunks=columns["chunks"], cp=columns["cp"], ep=columns["ep"], expert_tp=expert_tp,
-        micro_batch=columns["micro_batch"], zero=columns["zero"], recompute=columns["recompute"], sequence_parallel=split,
+        dp=columns["dp"],
+        tp=columns["tp"],
+        pp=columns["pp"],
+        chunks=columns["chunks"],
+        cp=columns["cp"],
+        ep=columns["ep"],
+        expert_tp=expert_tp,
+        micro_batch=columns["micro_batch"],
+        zero=columns["zero"],
+        recompute=columns["recompute"],
+        sequence_parallel=split,
     )

@@ -12,11 +12,10 @@ from aicompute.errors import UsageError
 from aicompute.estimate import evaluate
 from aicompute.estimate import workload as workloads
 from aicompute.estimate.account import account
-from aicompute.estimate.context import Records, Scene, default_drafts, engine, records, scene
+from aicompute.estimate.context import Records, Scene, default_drafts, drawn, engine, scene, standing
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.inputs import Sampler
 from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part
-from aicompute.estimate.serving import ServingPlan, weight_memory
+from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
@@ -71,7 +70,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     use = o.utilisation if o.utilisation is not None else (1.0 if w.is_training else 0.6)
     s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, use, o.rent)
     best.check_overrides(o.plan, best.TRAINING_KEYS if w.is_training else best.SERVING_KEYS, w.kind)
-    r = records(s)
+    r = standing(s)
     if not s.eligible:
         vendors = ", ".join(s.site.get("eligible.vendors"))
         return _infeasible(s, w, f"the terms of site {s.site.id} hold for chips of {vendors} only")
@@ -81,7 +80,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     outcome = run(r)
     sampled: Outcome | None = None
     if o.samples:
-        sampled = run(_sampled_records(s, o.samples))
+        sampled = run(drawn(s, o.samples))
     found = _assemble(s, w, plan, outcome, sampled, o.samples)
     if o.explain:
         main = "tokens_per_s_per_accelerator"
@@ -92,12 +91,6 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
             interval_parts=interval_parts(s, run, main, o.samples or 400),
         )
     return found
-
-
-def _sampled_records(s: Scene, count: int) -> Records:
-    sampler = Sampler(count)
-    sigma = s.stack.si("residual.step")
-    return records(s, sampler, np.exp(sigma * sampler.normal(f"residual|{s.system.id}|{s.stack.id}")))
 
 
 Run = Callable[[Records], Outcome]
@@ -168,7 +161,9 @@ def _choose_service(s: Scene, r: Records, w: Workload, o: Options, drafts: list[
             pools = (shown, run)
     if mixed.feasible and (pools is None or mixed.objective > rate):
         p, n = evaluate.plan_of(mixed.plan), mixed.plan["sequences"]
-        return {"pools": "one, mixed", **_shown(mixed, s), "drafts": mixed_drafts}, lambda x: evaluate.in_flight_outcome(s, x, w, p, n, mixed_drafts)
+        return {"pools": "one, mixed", **_shown(mixed, s), "drafts": mixed_drafts}, lambda x: evaluate.in_flight_outcome(
+            s, x, w, p, n, mixed_drafts
+        )
     if pools is not None:
         return pools
     failing = then if not then.feasible else first
@@ -198,7 +193,11 @@ def _why(s: Scene, r: Records, w: Workload, choice: best.Choice, name: str, targ
     plan = _shown(choice, s)
     layout = " ".join(f"{k}{plan[k]}" for k in ("tp", "dp", "pp", "ep") if k in plan)
     wanted = f"{(target or 0.0) * 1e3:g} ms"
-    return {**plan, "reason": f"no plan meets {name} <= {wanted}; {choice.reason}, with {layout}, batch {plan['batch_per_accelerator']:.3g} per accelerator"}
+    return {
+        **plan,
+        "reason": f"no plan meets {name} <= {wanted}; {choice.reason}, with {layout}, "
+        f"batch {plan['batch_per_accelerator']:.3g} per accelerator",
+    }
 
 
 def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[str, Any]:
@@ -208,13 +207,13 @@ def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[
         out = evaluate.training_outcome(s, r, w, plan, cost=False)
         need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
         scale = need / have
-        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB on a device of {have / 1e9:.0f} GB, {(need - have) / 1e9:.0f} GB too much"
+        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB of a device's {have / 1e9:.0f}, {(need - have) / 1e9:.0f} GB too much"
         return {"reason": f"{text}; about {s.accelerators * scale:.0f} accelerators would do"}
-    assert_serving = r.serving
-    if assert_serving is None:
-        raise UsageError("not a serving scene")
+    stack = r.serving
+    if stack is None:
+        raise ValueError("the scene is not a serving scene")
     length = w.input_length + (w.output_length if w.kind != "prefill" else 0.0)
-    have = float(assert_serving.memory_share * r.device.capacity)
+    have = float(stack.memory_share * r.device.capacity)
     each = _least_memory(s, r, length, s.devices)
     text = f"does not fit: at least {each / 1e9:.1f} GB a device of {have / 1e9:.1f} GB usable, {(each - have) / 1e9:.1f} GB short"
     size = s.devices
@@ -288,8 +287,15 @@ def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sam
     plan = {**plan, "precision": dict(s.precision)}
     biggest = parts[0]
     return Estimate(
-        **_base(s, w), feasible=True, reason="", plan=plan, metrics=metrics, breakdown=tuple(parts), communication=talk,
-        bottleneck=f"{biggest.name} ({biggest.share:.0%} of the time)", alternatives=tuple(alternatives),
+        **_base(s, w),
+        feasible=True,
+        reason="",
+        plan=plan,
+        metrics=metrics,
+        breakdown=tuple(parts),
+        communication=talk,
+        bottleneck=f"{biggest.name} ({biggest.share:.0%} of the time)",
+        alternatives=tuple(alternatives),
     )
 
 
@@ -303,7 +309,7 @@ def _allotted(lib: Library, systems: Sequence[str], model: str, w: Workload, o: 
     each: list[float] = []
     scenes = [scene(lib, name, model, w.kind, (o.sites or ("us-average",))[0], o.stack, o.precision, None, use, o.rent) for name in systems]
     for s in scenes:
-        r = records(s)
+        r = standing(s)
         if o.equal == "accelerators":
             each.append(1.0)
         elif o.equal == "flops":
@@ -317,7 +323,9 @@ def _allotted(lib: Library, systems: Sequence[str], model: str, w: Workload, o: 
     return [max(float(round(budget / one)), 1.0) for one in each]
 
 
-def compare_systems(lib: Library, systems: Sequence[str], model: str, w: Workload, options: Options | None = None, title: str = "") -> Comparison:
+def compare_systems(
+    lib: Library, systems: Sequence[str], model: str, w: Workload, options: Options | None = None, title: str = ""
+) -> Comparison:
     """Systems side by side in one scenario; several sites give an entry for each system and site.
 
     Raises

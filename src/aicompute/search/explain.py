@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from aicompute.estimate.context import Records, Scene, records
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.inputs import Reader, Sampler, read_value
 from aicompute.estimate.kernels import Timed, rates_of
-from aicompute.estimate.result import Origin, OperatorLine
+from aicompute.estimate.result import OperatorLine, Origin
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
 from aicompute.specs import Spec, Value
@@ -108,6 +107,3 @@ def interval_parts(s: Scene, run: Run, main: str, count: int) -> dict[str, float
     variances[GROUPS[-1]] = s.stack.si("residual.step") ** 2
     total = sum(variances.values()) or 1.0
     return {group: variance / total for group, variance in variances.items()}
-
-
-

@@ -61,7 +61,13 @@ def rank_parameters(
 
 
 def training_state_bytes(
-    held: RankParameters, weight_bytes: Array, gradient_bytes: Array, optimizer_bytes: Array, zero: Array, dense_ranks: Array, expert_ranks: Array
+    held: RankParameters,
+    weight_bytes: Array,
+    gradient_bytes: Array,
+    optimizer_bytes: Array,
+    zero: Array,
+    dense_ranks: Array,
+    expert_ranks: Array,
 ) -> Array:
     r"""Weights, gradients and optimizer state of one rank.
 
@@ -102,7 +108,14 @@ def training_state_bytes(
 
 
 def layer_activation_bytes(
-    arch: Architecture, tokens: Array, length: Array, tp: Array, sequence_parallel: Array, dropout: Array, flash: Array, expert_copies: Array
+    arch: Architecture,
+    tokens: Array,
+    length: Array,
+    tp: Array,
+    sequence_parallel: Array,
+    dropout: Array,
+    flash: Array,
+    expert_copies: Array,
 ) -> Array:
     r"""Activations that one average layer keeps for the backward pass, nothing recomputed, in 16 bits.
 
@@ -123,8 +136,8 @@ def layer_activation_bytes(
 
     Notes
     -----
-    For multi-head attention, an ungated FFN of 4 h and dropout this is s b h (10 + 24/t + 5 a s / (h t)), and s b h (34 + 5 a s/h)/t with sequence
-    parallelism (equations 2 and 4 of the reference).
+    For multi-head attention, an ungated FFN of 4 h and dropout this is s b h (10 + 24/t + 5 a s / (h t)), and s b h (34 + 5 a s/h)/t with
+    sequence parallelism (equations 2 and 4 of the reference).
 
     References
     ----------
@@ -150,7 +163,9 @@ def layer_activation_bytes(
     replicated = (4.0 * d + 2.0 * d + 2.0 * d + 2.0 * d * dropout) * outside
     attention = 2.0 * (query + key_value + context) / tp
     scores = where(flash > 0.0, 4.0 * heads / tp, 5.0 * heads * length / tp)
-    ffn = (arch.dense_layers * arch.intermediate_size + arch.num_moe_layers * arch.num_shared_experts * arch.shared_expert_intermediate_size) / arch.num_layers
+    ffn = (
+        arch.dense_layers * arch.intermediate_size + arch.num_moe_layers * arch.num_shared_experts * arch.shared_expert_intermediate_size
+    ) / arch.num_layers
     stored = 6.0 if arch.gated else 4.0  # gate, up and their product; or the input of the activation and its output
     dense = stored * ffn / tp
     moe = arch.num_moe_layers / arch.num_layers * expert_copies * (stored * arch.expert_intermediate_size + 2.0 * d) / tp
@@ -212,7 +227,7 @@ def cache_bytes(arch: Architecture, length: Array, kv_bytes: Array, tp: Array) -
     5120.0
     """
     entry = kv_bytes_per_token_layer(arch, kv_bytes)
-    shared = 1.0 if arch.attention == "mla" else maximum(1.0 / tp, 1.0 / max(arch.num_kv_heads, 1))
+    shared: Array = 1.0 if arch.attention == "mla" else maximum(1.0 / tp, 1.0 / max(arch.num_kv_heads, 1))
     seen = arch.global_layers * length + arch.num_window_layers * minimum(length, arch.sliding_window * 1.0)
     index = indexer_elements_per_token(arch) * length if arch.index_topk else 0.0
     return entry * seen * shared + index + 4.0 * recurrent_state_elements(arch) / tp

@@ -107,7 +107,16 @@ def mixer_projections(arch: Architecture, tokens: Array, tp: Array, absorbed: bo
         ops.append(Operator("query, key, value", "dense", count, tokens, (heads + gate + 2.0 * kv) * width, d))
         ops.append(Operator("attention output", "dense", count, tokens, d, heads * width))
     if arch.index_topk:
-        ops.append(Operator("indexer query", "dense", arch.index_layers, tokens, arch.index_heads * arch.index_head_dim * 1.0, arch.q_lora_rank * 1.0 or d))
+        ops.append(
+            Operator(
+                "indexer query",
+                "dense",
+                arch.index_layers,
+                tokens,
+                arch.index_heads * arch.index_head_dim * 1.0,
+                arch.q_lora_rank * 1.0 or d,
+            )
+        )
     if arch.num_linear_layers:
         key, value = arch.linear_num_key_heads * arch.linear_key_head_dim, arch.linear_num_value_heads * arch.linear_value_head_dim
         ops.append(Operator("linear attention in", "dense", arch.num_linear_layers, tokens, (2.0 * key + 2.0 * value) / tp, d))
@@ -243,7 +252,15 @@ def context_attention(
         pairs = length * prefix + 0.5 * length * length * (1.0 + full_square)
         if arch.index_topk:
             index = 2.0 * sequences * arch.index_heads * arch.index_head_dim * pairs / cp
-            ops.append(Operator("indexer scores", "attention", arch.index_layers, flops=index, traffic=sequences * (length + prefix) * arch.index_head_dim / cp))
+            ops.append(
+                Operator(
+                    "indexer scores",
+                    "attention",
+                    arch.index_layers,
+                    flops=index,
+                    traffic=sequences * (length + prefix) * arch.index_head_dim / cp,
+                )
+            )
             pairs = minimum(pairs, length * arch.index_topk)
         ops.append(core("attention", arch.global_layers, pairs, prefix + length, length))
     if arch.num_window_layers:
@@ -255,9 +272,7 @@ def context_attention(
     return ops
 
 
-def decode_attention(
-    arch: Architecture, sequences: Array, queries: Array, context: Array, tp: Array, kv_bytes: Array
-) -> list[Operator]:
+def decode_attention(arch: Architecture, sequences: Array, queries: Array, context: Array, tp: Array, kv_bytes: Array) -> list[Operator]:
     """Attention cores of one decode step.
 
     Parameters
@@ -275,7 +290,8 @@ def decode_attention(
 
     Notes
     -----
-    Traffic is the cache of every sequence: 2 · kv heads · width an entry, or latent + rope for MLA, which every rank of a tensor group reads whole.
+    Traffic is the cache of every sequence: 2 · kv heads · width an entry, or latent + rope for MLA, which every rank of a tensor group
+    reads whole.
 
     References
     ----------
@@ -289,7 +305,9 @@ def decode_attention(
     """
     qk, v = query_key_widths(arch, absorbed=True)
     heads = arch.num_heads / tp
-    entry = (arch.kv_lora_rank + arch.qk_rope_head_dim) * 1.0 if arch.attention == "mla" else maximum(arch.num_kv_heads / tp, 1.0) * (qk + v)
+    entry = (
+        (arch.kv_lora_rank + arch.qk_rope_head_dim) * 1.0 if arch.attention == "mla" else maximum(arch.num_kv_heads / tp, 1.0) * (qk + v)
+    )
     ops: list[Operator] = []
 
     def core(name: str, count: float, seen: Array) -> Operator:
@@ -300,7 +318,9 @@ def decode_attention(
         seen = context
         if arch.index_topk:
             index = 2.0 * sequences * queries * arch.index_heads * arch.index_head_dim * context
-            ops.append(Operator("indexer scores", "attention", arch.index_layers, flops=index, traffic=sequences * context * arch.index_head_dim))
+            ops.append(
+                Operator("indexer scores", "attention", arch.index_layers, flops=index, traffic=sequences * context * arch.index_head_dim)
+            )
             seen = minimum(context, arch.index_topk * 1.0)
         ops.append(core("attention", arch.global_layers, seen))
     if arch.num_window_layers:
@@ -310,10 +330,14 @@ def decode_attention(
 
 
 def _recurrent(arch: Architecture, tokens: Array, states: Array, tp: Array) -> list[Operator]:
-    """Cores of linear attention and state-space layers: 6 FLOPs a state element and token; states read and written in fp32 when decoding."""
+    """Cores of linear attention and state-space layers: 6 FLOPs a state element and token; fp32 states move when decoding."""
     ops: list[Operator] = []
     states_of = (
-        ("linear attention state", arch.num_linear_layers, arch.linear_num_value_heads * arch.linear_key_head_dim * arch.linear_value_head_dim),
+        (
+            "linear attention state",
+            arch.num_linear_layers,
+            arch.linear_num_value_heads * arch.linear_key_head_dim * arch.linear_value_head_dim,
+        ),
         ("mamba state", arch.num_mamba_layers, arch.mamba_num_heads * arch.mamba_head_dim * arch.mamba_state_size),
     )
     for name, layers, size in states_of:
