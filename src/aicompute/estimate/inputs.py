@@ -170,7 +170,9 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, "reached.experts"), read)
     head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
     top = read(accelerator, "peak.bf16") / devices
-    core = top * minimum(read(accelerator, "efficiency.attention") * read(stack, "reached.attention"), 1.0)
+    tuned = read(stack, "attention.tuned", 1.0)
+    best = tuned * read(accelerator, "efficiency.attention") + (1.0 - tuned) * read(accelerator, "efficiency.portable_attention")
+    core = top * minimum(best * read(stack, "reached.attention"), 1.0)
     cache = (
         top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
     )

@@ -207,7 +207,7 @@ def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[
         out = evaluate.training_outcome(s, r, w, plan, cost=False)
         need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
         scale = need / have
-        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB of a device's {have / 1e9:.0f}, {(need - have) / 1e9:.0f} GB too much"
+        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB of {have / 1e9:.0f} a device, {(need - have) / 1e9:.0f} too much"
         return {"reason": f"{text}; about {s.accelerators * scale:.0f} accelerators would do"}
     stack = r.serving
     if stack is None:

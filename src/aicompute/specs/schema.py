@@ -98,6 +98,7 @@ ACCELERATORS = (
     *(_share(f"efficiency.{p}", f"Share of the {p} peak that a large GEMM reaches.") for p in PRECISIONS),
     _share("efficiency.memory", "Share of memory bandwidth that a streaming kernel reaches."),
     _share("efficiency.attention", "Share of the bf16 peak that long prefill attention reaches."),
+    _share("efficiency.portable_attention", "Share of the bf16 peak that attention kernels not tuned to this generation reach."),
     _share("efficiency.decode_attention", "Share of the bf16 peak that decode attention reaches where arithmetic binds."),
     _value("launch", "time", "us", 0, 1e4, "Time of one kernel launch that is not hidden."),
     _value("reliability.mtbf", "time", "h", 10, 1e8, "Mean time between failures that stop a job, with its share of host and network."),
