@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol as TypingProtocol
 
 import numpy as np
@@ -213,6 +213,8 @@ def fabric_record(system: Spec, read: Reader = read_value) -> Fabric:
                 hop=read(system, f"{path}.latency"),
                 reduction=1.0 if system.get(f"{path}.in_network_reduction", False) else 0.0,
                 relay=0.0 if name == "in-package" else 1.0,
+                topology=str(system.get(f"{path}.topology", "switch")),
+                axes=read(system, f"{path}.axes", 3.0),
             )
         )
     if not tiers:
@@ -246,7 +248,7 @@ def exchange_record(stack: Spec, precision: Mapping[str, str], fabric: Fabric, r
         dispatch_bytes=dispatch,
         combine_bytes=PRECISIONS[precision.get("combine", "bf16")][2],
     )
-    tiers = [Tier(t.domain, t.inverse_bandwidth / reached, t.base, t.hop, t.reduction, t.relay) for t in fabric]
+    tiers = [replace(t, inverse_bandwidth=t.inverse_bandwidth / reached) for t in fabric]
     return record, (tiers[0], tiers[1], tiers[2], tiers[3])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aicompute.machine.records import ExpertExchange, Fabric, Protocol
+from aicompute.machine.records import ExpertExchange, Fabric, Protocol, Tier
 from aicompute.numerics import Array, log2, maximum, minimum, sqrt, where
 
 Members = tuple[Array, Array, Array, Array]
@@ -11,6 +11,127 @@ Members = tuple[Array, Array, Array, Array]
 def _sizes(members: Members) -> tuple[tuple[Array, Array], ...]:
     """Members inside a domain of the tier below, and inside a domain of this tier."""
     return tuple(zip((1.0, *members[:3]), members, strict=True))
+
+
+def gather_inverse(tier: Tier, steps: Array) -> Array:
+    r"""Inverse bandwidth that a device has towards ``steps`` members in a tier, itself among them.
+
+    Parameters
+    ----------
+    tier : Tier
+    steps : shape (...)   Members of the group in the tier [1].
+
+    Returns
+    -------
+    shape (...) [s/B].
+
+    Notes
+    -----
+    A full mesh of D devices has one link to each: g members use (g - 1)/(D - 1) of them. A torus of a axes gives a group of g about
+    log4(g) axes, at least one. Elsewhere any two devices have the whole bandwidth.
+
+    References
+    ----------
+    .. [1] E. Chan et al., Concurrency Computat. Pract. Exper. 19 (2007) 1749, section 6 (meshes and hypercubes).
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> gather_inverse(Tier(8.0, 1.0, 0.0, 0.0, 0.0, topology="mesh"), 2.0)
+    7.0
+    """
+    if tier.topology == "mesh":
+        return tier.inverse_bandwidth * maximum((tier.domain - 1.0) / maximum(steps - 1.0, 1.0), 1.0)
+    if tier.topology == "torus":
+        return tier.inverse_bandwidth * tier.axes / torus_axes(tier, steps)
+    return tier.inverse_bandwidth
+
+
+def torus_axes(tier: Tier, steps: Array) -> Array:
+    """Axes of a torus that a compact group of ``steps`` members spans [1].
+
+    Parameters
+    ----------
+    tier : Tier
+    steps : shape (...)   Members [1].
+
+    Returns
+    -------
+    shape (...), from 1 to the axes of the torus.
+
+    References
+    ----------
+    .. [1] N. Jouppi et al., arXiv:2304.01433 (TPU v4: cubes of 4 x 4 x 4).
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> torus_axes(Tier(4096.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0), 16.0)
+    2.0
+    """
+    return minimum(tier.axes, maximum(0.5 * log2(maximum(steps, 1.0)), 1.0))
+
+
+def exchange_inverse(tier: Tier, steps: Array) -> Array:
+    r"""Inverse bandwidth of a device in a uniform all-to-all among ``steps`` members in a tier.
+
+    Parameters
+    ----------
+    tier : Tier
+    steps : shape (...)   Members of the group in the tier [1].
+
+    Returns
+    -------
+    shape (...) [s/B].
+
+    Notes
+    -----
+    On a torus each message takes a/4 g^{1/a} hops on average and so uses as many links; with the links of its axes this gives the
+    bisection limit.
+
+    References
+    ----------
+    .. [1] W. Dally, B. Towles, Principles and Practices of Interconnection Networks (2004), section 5.2.
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> round(exchange_inverse(Tier(4096.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0), 4096.0), 6)
+    12.0
+    """
+    inverse = gather_inverse(tier, steps)
+    if tier.topology == "torus":
+        axes = torus_axes(tier, steps)
+        return inverse * maximum(0.25 * axes * maximum(steps, 1.0) ** (1.0 / axes), 1.0)
+    return inverse
+
+
+def link_inverse(tier: Tier) -> Array:
+    """Inverse bandwidth between two neighbours in a tier [s/B].
+
+    Parameters
+    ----------
+    tier : Tier
+
+    Returns
+    -------
+    shape (...) [s/B].
+
+    References
+    ----------
+    .. [1] N. Jouppi et al., arXiv:2304.01433 (six links a chip).
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> link_inverse(Tier(64.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0))
+    6.0
+    """
+    if tier.topology == "mesh":
+        return tier.inverse_bandwidth * maximum(tier.domain - 1.0, 1.0)
+    if tier.topology == "torus":
+        return tier.inverse_bandwidth * 2.0 * tier.axes
+    return tier.inverse_bandwidth
 
 
 def wire_time(message: Array, members: Members, fabric: Fabric, granularity: Array = 0.0) -> Array:
@@ -48,7 +169,7 @@ def wire_time(message: Array, members: Members, fabric: Fabric, granularity: Arr
     time: Array = 0.0
     sharing: Array = 1.0
     for (below, here), tier in zip(_sizes(members), fabric, strict=True):
-        time = maximum(time, (1.0 - below / here) / sharing * tier.inverse_bandwidth)
+        time = maximum(time, (1.0 - below / here) / sharing * gather_inverse(tier, here / below))
         sharing = where(tier.relay > 0.0, here, sharing)
     return message * time * (1.0 + granularity / members[3])
 
@@ -198,7 +319,7 @@ def neighbour_time(message: Array, stride: Array, group: Array, fabric: Fabric) 
     time: Array = 0.0
     for tier in reversed(fabric):
         inside = stride < tier.domain
-        time = where(inside | (tier is fabric[-1]), tier.base + tier.hop + message * tier.inverse_bandwidth, time)
+        time = where(inside | (tier is fabric[-1]), tier.base + tier.hop + message * link_inverse(tier), time)
     return where(group > 1.0, time, 0.0)
 
 
@@ -276,7 +397,7 @@ def exchange_time(
         domains = here / below
         once = where(below > 1.0, expected_distinct(copies * here / size, domains) * (domains - 1.0) / domains, direct)
         crossing = where(exchange.deduplicated > 0.0, minimum(once, direct), direct)
-        slowest = maximum(slowest, crossing * tier.inverse_bandwidth)
+        slowest = maximum(slowest, crossing * exchange_inverse(tier, here / below))
     traffic = tokens * hidden * payload * slowest * (maximum(size, 8.0) / 8.0) ** exchange.contention
     return where(size > 1.0, exchange.base + exchange.per_doubling * log2(maximum(size, 1.0)) + traffic, 0.0)
 

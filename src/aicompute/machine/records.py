@@ -71,6 +71,10 @@ class Tier:
     """1 where switches add up, else 0."""
     relay: Array = 1.0
     """1 where the devices of a domain pass on for each other what enters it, 0 where each fetches its own (dies of one package)."""
+    topology: str = "switch"
+    """switch, fat-tree and point-to-point give any two devices the whole bandwidth; mesh and torus divide it over their links."""
+    axes: Array = 3.0
+    """Axes of a torus [1]."""
 
 
 Fabric = tuple[Tier, Tier, Tier, Tier]

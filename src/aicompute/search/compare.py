@@ -206,9 +206,14 @@ def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[
         plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
         out = evaluate.training_outcome(s, r, w, plan, cost=False)
         need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
-        scale = need / have
-        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB of {have / 1e9:.0f} a device, {(need - have) / 1e9:.0f} too much"
-        return {"reason": f"{text}; about {s.accelerators * scale:.0f} accelerators would do"}
+        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB a device of {have / 1e9:.0f}, {(need - have) / 1e9:.0f} too much"
+        count = s.accelerators
+        while count < 32.0 * s.accelerators and count < 65536.0:
+            count *= 2.0
+            larger = replace(s, accelerators=count, memo={})
+            if best.best_training(larger, r, w, {}).feasible:
+                return {"reason": f"{text}; {count:.0f} accelerators hold it"}
+        return {"reason": f"{text}; more accelerators do not help: a shorter sequence or a smaller micro-batch might"}
     stack = r.serving
     if stack is None:
         raise ValueError("the scene is not a serving scene")

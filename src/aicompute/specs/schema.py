@@ -125,6 +125,7 @@ SYSTEMS = (
     _value("hosts", "count", "1", 0, 1e6, "CPU sockets in a unit."),
     Key("tiers.*.name", "string", "in-package, scale-up, scale-out or another name.", required=True),
     Key("tiers.*.topology", "string", "Shape of the network.", choices=TOPOLOGIES),
+    _value("tiers.*.axes", "count", "1", 1, 6, "Axes of a torus."),
     Key("tiers.*.in_network_reduction", "boolean", "Whether switches add."),
     _value("tiers.*.domain", "devices", "device", 1, 1e7, "Devices that one domain of this tier joins, cumulative.", True),
     _value("tiers.*.bandwidth", "bandwidth", "GB/s", 0.1, 3e4, "Per device and direction, datasheet.", True),

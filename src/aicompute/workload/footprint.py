@@ -153,6 +153,7 @@ def layer_activation_bytes(
     outside = where(sequence_parallel > 0.0, 1.0 / tp, 1.0)
     mixers = arch.attention_layers / arch.num_layers
     heads = arch.num_heads * 1.0
+    key_value: Array
     if arch.attention == "mla":
         query = heads * arch.qk_head_dim + arch.q_lora_rank
         key_value = heads * (arch.qk_nope_head_dim + arch.v_head_dim) + arch.kv_lora_rank + arch.qk_rope_head_dim
