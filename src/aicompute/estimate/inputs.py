@@ -184,6 +184,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         columns=read(stack, "kernel.columns") * growth,
         depth=read(stack, "kernel.depth") * growth,
         launch=0.0 if training else read(accelerator, "launch") * read(stack, "kernel.launch"),
+        cast_launch=0.0 if training else read(stack, "kernel.cast_launch"),
+        cast_share=0.0 if training else read(stack, "kernel.cast_share"),
     )
     return Device(
         dense=dense,

@@ -31,6 +31,10 @@ class Kernel:
     """Length of the inner dimension that start and end of the loop cost [1]."""
     launch: Array
     """Time of a kernel that is not hidden behind others [s]."""
+    cast_launch: Array = 0.0
+    """Time of the kernel that casts 16-bit inputs to a smaller format, where one runs [s]."""
+    cast_share: Array = 0.0
+    """Share of the casts' memory traffic that no other kernel does on the way [1]; 0 where all casts are fused."""
 
 
 @dataclass(frozen=True, slots=True)

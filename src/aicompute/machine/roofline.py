@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aicompute.machine.records import Kernel, Rates
-from aicompute.numerics import Array, sqrt
+from aicompute.numerics import Array, sqrt, where
 
 
 def overlap_pair(compute: Array, memory: Array) -> Array:
@@ -89,7 +89,8 @@ def matrix_time(
 
     Notes
     -----
-    FLOPs 2·g·m·n·k, traffic g·(n·k·w + m·k·a + m·n·o); the weights of each group are read once.
+    FLOPs 2·g·m·n·k, traffic g·(n·k·w + m·k·a + m·n·o); the weights of each group are read once. Where inputs are smaller than 16 bits they are cast
+    first, g·m·k·(2 + a) bytes and a kernel of its own unless a stack fuses it.
 
     References
     ----------
@@ -104,7 +105,9 @@ def matrix_time(
     """
     compute = 2.0 * groups * rows * columns * depth * shape_penalty(rows, columns, depth, kernel) / rates.compute
     traffic = groups * (columns * depth * rates.weight_bytes + rows * depth * rates.activation_bytes + rows * columns * output_bytes)
-    return overlap_pair(compute, traffic / bandwidth) + kernel.launch * (groups > 0.0)
+    small = rates.activation_bytes < 2.0
+    cast = kernel.cast_launch + kernel.cast_share * groups * rows * depth * (2.0 + rates.activation_bytes) / bandwidth
+    return overlap_pair(compute, traffic / bandwidth) + (kernel.launch + where(small, cast, 0.0)) * (groups > 0.0)
 
 
 def stream_time(traffic: Array, bandwidth: Array, launch: Array = 0.0) -> Array:
