@@ -1,0 +1,159 @@
+"""What must stay fast, as ratios to a fixed loop of plain Python timed in the same process: no limit is in seconds of one machine.
+
+Run with `pytest benchmarks/test_speed.py`. The loop took 0.10 s of CPU where the limits were set, so 0.02 loops are 2 ms there.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+LOOP = 1_500_000
+HELP = 1.2
+"""`aicompute --help`, cold: 120 ms."""
+ESTIMATE = 0.02
+"""An estimate with a full plan and no interval, specs read: 2 ms."""
+HEADLINE = 40.0
+"""The headline comparison, cold, intervals included: 4 s."""
+VECTOR = 10.0
+"""Plans in one array over the same plans in a Python loop."""
+PLANS = 4096
+
+
+def plain_loop():
+    total = 0.0
+    for index in range(LOOP):
+        total = total * 0.999 + index % 7
+    return total
+
+
+def cpu_seconds(work, rounds):
+    """Least CPU time of some rounds of work in this process."""
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.process_time()
+        work()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def fresh(*arguments):
+    """Run the command line in a fresh process; return its CPU time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "aicompute.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def within(benchmark, seconds, limit):
+    """Check the least CPU time that ``seconds()`` finds against the loop; other work on the machine makes single rounds slow."""
+    work = loop = float("inf")
+    for _ in range(5):
+        loop = min(loop, cpu_seconds(plain_loop, 2))
+        work = min(work, seconds())
+        if work <= limit * loop:
+            break
+    benchmark.extra_info.update(loops=round(work / loop, 4), limit=limit)
+    assert work <= limit * loop, f"{1e3 * work:.4g} ms are {work / loop:.3g} loops, limit {limit:g}"
+
+
+def test_help(benchmark):
+    benchmark.pedantic(fresh, ("--help",), rounds=3)
+    within(benchmark, lambda: min(fresh("--help") for _ in range(3)), HELP)
+
+
+def test_headline_cold(benchmark):
+    arguments = ("compare", "cloudmatrix-384", "gb200-nvl72")
+    benchmark.pedantic(fresh, arguments, rounds=1)
+    within(benchmark, lambda: fresh(*arguments), HEADLINE)
+
+
+SERVING_PLAN = {"tp": 1.0, "dp": 32.0, "pp": 1.0, "ep": 32.0, "batch": 64.0}
+TRAINING_PLAN = {
+    "tp": 1.0,
+    "dp": 128.0,
+    "pp": 16.0,
+    "cp": 1.0,
+    "ep": 64.0,
+    "chunks": 1.0,
+    "micro_batch": 1.0,
+    "zero": 1.0,
+    "recompute": 2.0,
+}
+
+
+def serving_case():
+    from aicompute.estimate.workload import decode
+
+    return "cloudmatrix-384", "deepseek-r1-0528", decode(), {"plan": SERVING_PLAN}
+
+
+def training_case():
+    from aicompute.estimate.workload import training
+
+    return "dgx-h100", "deepseek-v3", training(), {"plan": TRAINING_PLAN, "accelerators": 2048.0}
+
+
+@pytest.mark.parametrize("case", [serving_case, training_case])
+def test_estimate_of_one_plan(benchmark, case):
+    from aicompute.search.compare import Options, estimate_system
+    from aicompute.specs import Library
+
+    library = Library()
+    system, model, workload, options = case()
+    terms = Options(samples=0, **options)
+    assert estimate_system(library, system, model, workload, terms).feasible
+
+    def hundred():
+        for _ in range(100):
+            estimate_system(library, system, model, workload, terms)
+
+    benchmark.pedantic(estimate_system, (library, system, model, workload, terms), rounds=20)
+    within(benchmark, lambda: cpu_seconds(hundred, 3) / 100.0, ESTIMATE)
+
+
+def test_plans_in_one_array(benchmark):
+    """One call over 4,096 plans against a loop over the same plans; both give the same times."""
+    from aicompute.estimate.context import scene, standing
+    from aicompute.estimate.training import TrainingPlan, training_step
+    from aicompute.specs import Library
+
+    records = standing(scene(Library(), "dgx-h100", "llama-3.1-70b", "training", accelerators=2048.0))
+    pick = np.random.default_rng(1).choice
+    tp, pp, cp = (pick([1.0, 2.0, 4.0, 8.0], PLANS) for _ in range(3))
+    ones = np.ones(PLANS)
+    plans = TrainingPlan(
+        dp=np.floor(2048.0 / (tp * pp * cp)),
+        tp=tp,
+        pp=pp,
+        chunks=pick([1.0, 2.0], PLANS),
+        cp=cp,
+        ep=ones,
+        expert_tp=ones,
+        micro_batch=pick([1.0, 2.0, 4.0], PLANS),
+        zero=pick([1.0, 3.0], PLANS),
+        recompute=pick([0.0, 1.0, 2.0], PLANS),
+        sequence_parallel=ones,
+    )
+
+    def step(plan):
+        r = records
+        return training_step(r.arch, 8192.0, 2048.0, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, r.training).step
+
+    singles = [replace(plans, **{f.name: float(getattr(plans, f.name)[k]) for f in fields(plans)}) for k in range(PLANS)]
+    np.testing.assert_allclose(step(plans), [step(plan) for plan in singles], rtol=1e-12)
+    array = cpu_seconds(lambda: step(plans), 9)
+    scalar = cpu_seconds(lambda: [step(plan) for plan in singles], 3)
+    benchmark.pedantic(step, (plans,), rounds=3)
+    benchmark.extra_info.update(ratio=round(scalar / array, 1), limit=VECTOR)
+    assert scalar / array >= VECTOR, f"an array of {PLANS} plans is only {scalar / array:.3g} times as fast as a loop, limit {VECTOR:g}"
