@@ -142,7 +142,7 @@ def runnable(accelerator: Spec, word: str) -> str:
     """The precision an accelerator can compute a format in: its own, else the next wider one (weights stay as small as asked)."""
     peak = PRECISIONS[word][0]
     for candidate in {
-        "fp4": ("fp4", "fp8", "int8", "bf16"),
+        "fp4": ("fp4", "bf16"),
         "fp6": ("fp6", "fp8", "bf16"),
         "fp8": ("fp8", "int8", "bf16"),
         "int8": ("int8", "fp8", "bf16"),
