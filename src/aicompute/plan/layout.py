@@ -35,7 +35,8 @@ def place(group: Array, stride: Array, fabric: Fabric) -> Span:
     -----
     .. math:: m_t = \min(g, \max(1, \lfloor D_t / \sigma \rfloor))
 
-    Ranks are numbered tp fastest, then cp, dp (ep inside it), pp; so tp sits on the innermost tier.
+    The outermost tier holds everybody, so that no group shrinks where the fabric ends. Ranks are numbered tp fastest, then cp, dp (ep
+    inside it), pp; so tp sits on the innermost tier.
 
     References
     ----------
@@ -48,5 +49,8 @@ def place(group: Array, stride: Array, fabric: Fabric) -> Span:
     >>> place(16.0, 4.0, (node, rail, rail, rail)).members
     (2.0, 16.0, 16.0, 16.0)
     """
-    inner, middle, outer, last = (minimum(group, maximum(1.0, floor(tier.domain / stride))) for tier in fabric)
-    return Span(group, (inner, middle, outer, last))
+    last = fabric[3]
+    inner, middle, outer, all_of_it = (
+        group if tier is last else minimum(group, maximum(1.0, floor(tier.domain / stride))) for tier in fabric
+    )
+    return Span(group, (inner, middle, outer, all_of_it))
