@@ -7,6 +7,7 @@ import io
 import json
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 
 from aicompute.errors import UnknownNameError
@@ -53,7 +54,7 @@ def render(headers: Sequence[str], rows: Sequence[Sequence[Cell]], format: str =
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], width: int = WIDTH) -> str:
-    """Aligned columns; numbers to the right, long text wrapped so that the table fits.
+    """Aligned columns; numbers to the right, long text wrapped so that the table fits. A row of one cell is a heading over all columns.
 
     Examples
     --------
@@ -64,10 +65,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], width: int = W
     gb200-nvl72          12.5
     """
     cells = [[shown(cell) for cell in row] for row in rows]
-    right = [_is_numeric([row[column] for row in cells]) for column in range(len(headers))]
-    widths = _widths(headers, cells, width)
+    filled = [row for row in cells if len(row) == len(headers)]
+    right = [_is_numeric([row[column] for row in filled]) for column in range(len(headers))]
+    widths = _widths(headers, filled, width)
     lines = [_line(headers, widths, right), "  ".join("-" * size for size in widths)]
-    return "\n".join(lines + [_line(row, widths, right) for row in cells])
+    for row in cells:
+        lines += wrap(row[0], width) if len(row) == 1 < len(headers) else [_line(row, widths, right)]
+    return "\n".join(lines)
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -81,6 +85,7 @@ def markdown(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     | x\|y | 2 |
     """
     cells = [[shown(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    cells = [[f"**{row[0]}**", *[""] * (len(headers) - 1)] if len(row) == 1 < len(headers) else row for row in cells]
     rule = "|".join("---:" if _is_numeric([row[column] for row in cells]) else "---" for column in range(len(headers)))
     return "\n".join([f"| {' | '.join(headers)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in cells)])
 
@@ -109,6 +114,51 @@ def shown(cell: Cell) -> str:
     return plain(cell) if isinstance(cell, float) else str(cell)
 
 
+def columns_of(text: str) -> int:
+    """Columns that a terminal gives a text: wide characters take two, combining ones none.
+
+    Examples
+    --------
+    >>> columns_of("abc"), columns_of("\u6607\u817e")
+    (3, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """Text in lines of at most so many columns, later ones indented; no lines for no text.
+
+    Examples
+    --------
+    >>> wrap("one two three", 8, "  ")
+    ['one two', '  three']
+    """
+    if text.isascii():
+        return textwrap.wrap(text, width, break_on_hyphens=True, subsequent_indent=indent)
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        for piece in _pieces(word, width - columns_of(indent)):
+            if line.strip() and columns_of(f"{line} {piece}") > width:
+                lines.append(line)
+                line = f"{indent}{piece}"
+            else:
+                line = f"{line} {piece}" if line.strip() else f"{line}{piece}"
+    return [*lines, line] if line else lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """A word, cut where it is wider than a line."""
+    pieces = [""]
+    for sign in word:
+        if pieces[-1] and columns_of(pieces[-1] + sign) > width:
+            pieces.append("")
+        pieces[-1] += sign
+    return pieces
+
+
 def _is_numeric(column: Sequence[str]) -> bool:
     """Whether a column holds numbers, units behind them allowed, and gaps."""
     filled = [cell for cell in column if cell and cell != "-"]
@@ -118,8 +168,8 @@ def _is_numeric(column: Sequence[str]) -> bool:
 def _widths(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
     """Widths of the columns: natural ones, the widest cut between words until the table fits, then the last ones within words."""
     columns = list(zip(*([headers, *cells]), strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    widths = [max(map(columns_of, column)) for column in columns]
+    words = [max((columns_of(word) for cell in column for word in cell.split()), default=0) for column in columns]
     words[:1] = widths[:1]  # the first column names the row
     for least, last in ((words, False), ([_LEAST] * len(widths), True)):
         while sum(widths) + 2 * (len(widths) - 1) > width:
@@ -132,11 +182,17 @@ def _widths(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) 
 
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     """One row, on several lines where a cell is wrapped."""
-    wrapped = [textwrap.wrap(cell, size, break_on_hyphens=True) or [""] for cell, size in zip(row, widths, strict=True)]
+    wrapped = [wrap(cell, size) or [""] for cell, size in zip(row, widths, strict=True)]
     height = max((len(lines) for lines in wrapped), default=0)
     lines = []
     for number in range(height):
         parts = [cell[number] if number < len(cell) else "" for cell in wrapped]
-        aligned = [part.rjust(size) if to_right else part.ljust(size) for part, size, to_right in zip(parts, widths, right, strict=True)]
+        aligned = [_padded(part, size, to_right) for part, size, to_right in zip(parts, widths, right, strict=True)]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join(lines)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    """A text with spaces to a width in columns."""
+    gap = " " * (width - columns_of(text))
+    return gap + text if right else text + gap

@@ -1,0 +1,240 @@
+"""The headline on one screen: decode at four latencies, prefill, the whole service and training, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from aicompute.estimate.result import Comparison, Estimate
+from aicompute.report.comparison import metric_row
+from aicompute.report.facts import facts_of
+from aicompute.report.numbers import percent, times, with_unit
+from aicompute.report.sheet import Prose, Sheet, Table, joined
+from aicompute.report.terms import plan_text, precision_text, target_text
+from aicompute.report.text import Cell
+from aicompute.report.verdict import communication, cost_reason, lead, name_of, per_accelerator, per_system, power_reason, sentence
+from aicompute.specs import Library
+
+REFERENCE = 0.050
+"""Time per output token at which decode is shown in full [s]."""
+_STEP = (
+    "tokens_per_s", "tpot", "communication_share", "exposed_share", "it_power", "energy_per_token", "capital", "cost_per_hour",
+    "cost_per_token", "carbon_per_token",
+)  # fmt: skip
+_PREFILL = ("tokens_per_s_per_accelerator", "tokens_per_s", "exposed_share", "energy_per_token", "cost_per_token")
+_SERVICE = ("tokens_per_s_per_accelerator", "tokens_per_s", "energy_per_token", "cost_per_token", "carbon_per_token")
+_HOME = ("cost_per_token", "carbon_per_token")
+_TRAINING = ("tokens_per_s_per_accelerator", "mfu", "exposed_share", "it_power", "run_time", "run_cost")
+
+
+def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = None) -> Sheet:
+    """What the headline answers, in one table and one verdict.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison   Of the same systems; those of decode among them.
+    library : Library, optional            Explains the verdict by what the specs say of the chips.
+
+    Returns
+    -------
+    Sheet.
+    """
+    decodes = of_kind(comparisons, "decode")
+    names = [estimate.system for estimate in comparisons[0].estimates]
+    usual = (reference(decodes) if decodes else comparisons[0]).scenario.get("precision")
+    rows: list[Sequence[Cell]] = []
+    if decodes:
+        rows += [["Decode, tokens/s per accelerator"], *(_decode_row(comparison) for comparison in decodes)]
+        step = reference(decodes)
+        rows += _section("Decode", step, _STEP, usual)
+    for kind, title, only, only_home in (
+        ("prefill", "Prefill", _PREFILL, ()),
+        ("serving", "Whole service", _SERVICE, _HOME),
+        ("training", "Training", _TRAINING, ()),
+    ):
+        same, home = same_and_home(of_kind(comparisons, kind))
+        if same:
+            rows += _section(title, same, only, usual)
+        if home and (only_home or not same):
+            rows += _section(f"{title}, each at home", home, only_home if same else only, usual)
+    headers = ["90 % intervals", *names, *(["ratio"] if len(names) == 2 else [])]
+    blocks: list[Table | Prose] = [Table(headers, rows)]
+    blocks += [block for block in (_plans(decodes), _reasons(comparisons)) if block.lines]
+    blocks.append(Prose([("", " ".join(headline_verdict(comparisons, library)))], "Verdict"))
+    return Sheet(" against ".join(names), headline_terms(comparisons), blocks)
+
+
+def of_kind(comparisons: Sequence[Comparison], kind: str) -> list[Comparison]:
+    """The comparisons of a kind of work."""
+    return [c for c in comparisons if c.estimates and c.estimates[0].workload == kind]
+
+
+def reference(decodes: Sequence[Comparison]) -> Comparison:
+    """The decode at `REFERENCE`, equal in precision where there is one; else the first."""
+    return next((c for c in decodes if _tpot(c) == REFERENCE), decodes[0])
+
+
+def same_and_home(comparisons: Sequence[Comparison]) -> tuple[Comparison | None, Comparison | None]:
+    """The comparison at one site for all, and the one with each at home."""
+    home = next((c for c in comparisons if is_home(c)), None)
+    return next((c for c in comparisons if not is_home(c)), None), home
+
+
+def is_home(comparison: Comparison) -> bool:
+    """Whether each system stands at its own home site."""
+    return list(comparison.scenario.get("sites") or ()) == ["home"]
+
+
+def headline_terms(comparisons: Sequence[Comparison]) -> str:
+    """On what terms the headline is answered."""
+    served, trained = [c for c in comparisons if c.estimates and c.estimates[0].workload != "training"], of_kind(comparisons, "training")
+    texts = []
+    if served:
+        scenario, first = served[0].scenario, served[0].estimates
+        work = scenario.get("workload") or {}
+        lengths = f", {work['input_length']:,.0f} tokens in, {work.get('output_length', 0.0):,.0f} out" if "input_length" in work else ""
+        counts = joined(f"{e.accelerators:,.0f}" for e in first)
+        use = float(scenario.get("utilisation") or 1.0)
+        texts.append(f"Serving {first[0].model}{lengths}, on {counts} accelerators in use {use:.0%} of the day")
+    if trained:
+        counts = joined(f"{e.accelerators:,.0f}" for e in trained[0].estimates)
+        equal = trained[0].scenario.get("equal")
+        texts.append(f"training {trained[0].estimates[0].model} on {counts} accelerators{f' (equal {equal})' if equal else ''}")
+    site = next((e.site for c in comparisons if not is_home(c) for e in c.estimates), "")
+    homes = next((joined(e.site for e in c.estimates) for c in comparisons if is_home(c)), "")
+    texts.append(f"site {site}; home is {homes}" if homes else f"site {site}")
+    if served:
+        texts.append(f"{precision_text(served[0].scenario.get('precision'))} unless said")
+    boundary = "Power and price cover accelerators, hosts and network; energy and cost include PUE."
+    return f"{sentence('; '.join(texts).replace('%', ' %'))} {boundary}"
+
+
+def headline_verdict(comparisons: Sequence[Comparison], library: Library | None = None) -> list[str]:
+    """Sentences on who leads where, how surely and why.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+    library : Library, optional
+    """
+    decodes = of_kind(comparisons, "decode")
+    service, home = same_and_home(of_kind(comparisons, "serving"))
+    training, training_home = same_and_home(of_kind(comparisons, "training"))
+    found = []
+    if decodes:
+        step, known = reference(decodes), partial(facts_of, library)
+        found += [_in_scope(f"Decode at {_target(step)}", per_accelerator(step, known)), _over_latency(decodes)]
+        found += [per_system(step), communication(step, known)]
+    if service:
+        found.append(_service(service, home))
+    if training:
+        found.append(_training(training, training_home))
+    return [text for text in found if text]
+
+
+def _in_scope(scope: str, text: str) -> str:
+    """A sentence with what it is about in front."""
+    return f"{scope}: {text[0].lower()}{text[1:]}" if text else ""
+
+
+def _service(comparison: Comparison, home: Comparison | None) -> str:
+    """Energy and money of the whole service."""
+    watt, dollar = lead(comparison, "energy_per_token"), lead(comparison, "cost_per_token")
+    at_home = lead(home, "cost_per_token") if home else None
+    texts = []
+    if watt:
+        texts.append(f"{watt.clause('per watt')}{power_reason(watt)}")
+    if dollar:
+        texts.append(f"{dollar.clause('per dollar')}{cost_reason(dollar)}")
+    if at_home:
+        texts.append(f"each at home {at_home.clause('per dollar')}")
+    return sentence(f"The whole service: {'; '.join(texts)}") if texts else ""
+
+
+def _over_latency(decodes: Sequence[Comparison]) -> str:
+    """How the lead per accelerator moves with the latency target."""
+    leads = [(c, found) for c in decodes if not _native(c) and _tpot(c) and (found := lead(c, "tokens_per_s_per_accelerator"))]
+    if len(leads) < 2:
+        return ""
+    (tight, first), (loose, last) = leads[0], leads[-1]
+    if first.ahead.system != last.ahead.system:
+        return (
+            f"{first.ahead.system} leads per accelerator at {_target(tight)} ({times(first.factor)}), "
+            f"{last.ahead.system} at {_target(loose)} ({times(last.factor)})."
+        )
+    moves = "shrinks" if last.factor < first.factor else "grows"
+    return f"The lead per accelerator {moves} from {times(first.factor)} at {_target(tight)} to {times(last.factor)} at {_target(loose)}."
+
+
+def _training(comparison: Comparison, home: Comparison | None) -> str:
+    """Time and money of a run."""
+    found = lead(comparison, "run_time") or lead(comparison, "tokens_per_s")
+    if found is None:
+        return ""
+    texts = [f"Training: {found.clause('in time')}"]
+    pair = (found.ahead, found.behind)
+    if all("run_time" in e.metrics for e in pair):
+        texts.append(" against ".join(with_unit(e["run_time"], "run_time") for e in pair))
+    money = lead(comparison, "run_cost")
+    if money:
+        costs = " against ".join(with_unit(e["run_cost"], "run_cost") for e in (money.ahead, money.behind))
+        at_home = lead(home, "run_cost") if home else None
+        texts.append(f"{money.clause('per dollar')}: {costs} a run")
+        if at_home:
+            texts.append(f"at home {' against '.join(with_unit(e['run_cost'], 'run_cost') for e in (at_home.ahead, at_home.behind))}")
+    return sentence("; ".join(texts))
+
+
+def _section(title: str, comparison: Comparison, only: Sequence[str], usual: Any) -> list[Sequence[Cell]]:
+    """A heading over all columns and its rows; the precision is named where it is not the usual one."""
+    precision = comparison.scenario.get("precision")
+    texts = [title, _target(comparison), precision_text(precision) if precision != usual else ""]
+    return [[", ".join(text for text in texts if text)], *_rows(comparison, only)]
+
+
+def _rows(comparison: Comparison, only: Sequence[str]) -> list[list[Cell]]:
+    known = [name for name in only if any(name in e.metrics for e in comparison.estimates)]
+    rows = [metric_row(comparison, name) for name in known or only[:1]]
+    return [[f" {str(row[0]).replace('/accelerator', '/accel.')}", *row[1:]] for row in rows]
+
+
+def _decode_row(comparison: Comparison) -> list[Cell]:
+    """Tokens per second and accelerator at a latency."""
+    target = _target(comparison) or "no target"
+    label = f"{target.removeprefix('TPOT <= ')}, native" if _native(comparison) else target
+    row = metric_row(comparison, "tokens_per_s_per_accelerator", label)
+    return [f" {row[0]}", *row[1:]]
+
+
+def _target(comparison: Comparison) -> str:
+    """The latency targets that a comparison asks for."""
+    return target_text(comparison.scenario.get("workload") or {})
+
+
+def _tpot(comparison: Comparison) -> float | None:
+    workload = comparison.scenario.get("workload") or {}
+    return workload.get("tpot")
+
+
+def _native(comparison: Comparison) -> bool:
+    return comparison.scenario.get("precision") in (None, "native")
+
+
+def _plans(decodes: Sequence[Comparison]) -> Prose:
+    """Best plan, where the time goes and the bottleneck of the reference decode."""
+    if not decodes:
+        return Prose([])
+    step = reference(decodes)
+    lines = []
+    for estimate in (e for e in step.estimates if e.feasible):
+        parts = ", then ".join(f"{part.name} {percent(part.share)}" for part in estimate.breakdown[:3])
+        plan = {key: value for key, value in estimate.plan.items() if key != "precision"}
+        lines.append((name_of(estimate, step.estimates), f"{plan_text(plan)}; bound by {parts}"))
+    return Prose(lines, f"Best plan of decode at {_target(step)}" if _target(step) else "Best plan of decode")
+
+
+def _reasons(comparisons: Sequence[Comparison]) -> Prose:
+    """Which questions a system cannot answer, and why."""
+    found: dict[tuple[str, str], Estimate] = {(c.title, e.system): e for c in comparisons for e in c.estimates if not e.feasible}
+    return Prose([(f"{system}, {title}", sentence(estimate.reason)) for (title, system), estimate in found.items()], "Not feasible")
