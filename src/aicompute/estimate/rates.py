@@ -120,15 +120,18 @@ def prefill_rate(engine: Engine, sequences: Array, input_length: Array, prefix: 
     return Rate(sequences / time, rate, 0.0 * time, time, sequences, step)
 
 
-def in_flight_rate(engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Rate:
+def in_flight_rate(
+    engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0, prefix: Array = 0.0
+) -> Rate:
     """An engine that prefills and decodes together, always full: each step carries the prompts that replace finished answers.
 
     Parameters
     ----------
     engine : Engine
     sequences : shape (...)                     In flight [1].
-    input_length, output_length : shape (...)   Tokens [1].
+    input_length, output_length : shape (...)   New tokens of a prompt, and of an answer [1].
     variation : shape (...)                     Standard deviation over mean of lengths [1].
+    prefix : shape (...)                        Tokens of each prompt found in a cache: not computed, but attended to [1].
 
     Returns
     -------
@@ -142,11 +145,11 @@ def in_flight_rate(engine: Engine, sequences: Array, input_length: Array, output
     load = Load(
         sequences,
         1.0 + engine.drafts,
-        input_length + 0.5 * output_length,
+        input_length + prefix + 0.5 * output_length,
         arriving,
         input_length,
-        0.0,
-        length_spread(input_length, output_length, variation),
+        prefix,
+        length_spread(input_length + prefix, output_length, variation),
         scattered=1.0,
     )
     step = engine.step(load)

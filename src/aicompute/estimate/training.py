@@ -199,7 +199,7 @@ def training_step(
     exposed_experts = experts * (1.0 - stack.overlap_experts)
     exposed_context = maximum(context - attention, 0.0) + (1.0 - stack.overlap_context) * context
     kernels = smooth_maximum(forward_kernels, host) + smooth_maximum(backward_kernels + repeated, 2.0 * host)
-    hidden_by_host = kernels - forward_kernels - backward_kernels - repeated
+    hidden_by_host = maximum(kernels - forward_kernels - backward_kernels - repeated, 0.0)  # not below zero by rounding
     layer = kernels + (2.0 + again) * (exposed_tensor + exposed_experts) + 3.0 * exposed_context
     head_both = 3.0 * head_forward
 
@@ -258,7 +258,7 @@ def training_step(
         "tensor parallel": scale * layers * (2.0 + again) * tensor,
         "expert exchange": scale * layers * (2.0 + again) * experts,
         "context parallel": scale * layers * 3.0 * context,
-        "pipeline sends": sent * micro_batches,
+        "pipeline sends": sent * (micro_batches + (plan.pp - 1.0) / plan.chunks),
         "data parallel": data,
     }
     exposed = parts["tensor parallel"] + parts["expert exchange"] + parts["context parallel"] + parts["pipeline sends"] + exposed_data
@@ -290,7 +290,8 @@ def _memory(
     )
     copies = arch.experts_per_token * stack.imbalance
     layer = layer_activation_bytes(arch, tokens, sequence, plan.tp, plan.sequence_parallel, stack.dropout, stack.flash, copies)
-    scores = where(stack.flash > 0.0, 0.0, 5.0 * tokens * arch.num_heads * sequence / plan.tp)
+    mixers = arch.attention_layers / arch.num_layers  # the average layer holds so many score matrices
+    scores = where(stack.flash > 0.0, 0.0, 5.0 * tokens * arch.num_heads * sequence / plan.tp * mixers)
     kept = kept_activation_bytes(layer, tokens, arch.hidden_size, plan.tp, plan.sequence_parallel, plan.recompute, scores)
     flight = in_flight(plan.pp, plan.chunks, micro_batches)
     activations = kept * arch.num_layers / plan.pp * flight + where(plan.recompute >= 2.0, layer, 0.0)

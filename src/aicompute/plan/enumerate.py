@@ -169,5 +169,8 @@ def training_plans(
     plans = {name: np.tile(column, len(grid)) for name, column in columns.items()}
     plans["zero"] = np.repeat([z for z, _ in grid], size)
     plans["recompute"] = np.repeat([c for _, c in grid], size)
-    keep = (plans["zero"] < 3.0) | (plans["pp"] == 1.0)  # sharded weights are not gathered for every stage and micro-batch
-    return {name: column[keep] if "zero" not in fixed else column for name, column in plans.items()}
+    keep = (heads % plans["tp"] == 0) & (plans["pp"] <= layers) & (plans["micro_batch"] * plans["dp"] <= global_batch)
+    keep &= ((experts or 1) % plans["ep"] == 0) & (plans["dp"] * plans["cp"] * plans["tp"] % plans["ep"] == 0)
+    if "zero" not in fixed:
+        keep &= (plans["zero"] < 3.0) | (plans["pp"] == 1.0)  # sharded weights are not gathered for every stage and micro-batch
+    return {name: column[keep] for name, column in plans.items()}

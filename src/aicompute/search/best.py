@@ -115,6 +115,11 @@ def _serving_columns(s: Scene, arch: Architecture, given: Mapping[str, float], l
         if size > devices:
             raise PlanError(f"plan: tp x dp x pp = {size} devices, but {s.accelerators:g} accelerators give {devices}")
         ep = fixed.get("ep", size // fixed.get("pp", 1) if arch.num_moe_layers and fixed["dp"] > 1 else 1)
+        faults = [f"tp = {fixed['tp']} does not divide {arch.num_heads} heads"] if arch.num_heads % fixed["tp"] else []
+        faults += [f"pp = {fixed['pp']} is more than {arch.num_layers} layers"] if fixed.get("pp", 1) > arch.num_layers else []
+        faults += [f"ep = {ep} does not divide tp x dp = {fixed['tp'] * fixed['dp']}"] if fixed["tp"] * fixed["dp"] % ep else []
+        if faults:
+            raise PlanError("plan: " + "; ".join(faults))
         return {k: np.array([float(v)]) for k, v in {"tp": fixed["tp"], "dp": fixed["dp"], "pp": fixed.get("pp", 1), "ep": ep}.items()}
     sizes = engine_sizes(devices, domains)
     if "ep" in fixed:
