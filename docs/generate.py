@@ -1,0 +1,359 @@
+"""Write the parts of the documentation that follow from code and specs: between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+`python docs/generate.py` rewrites them, `--check` only tells which are not current, `--evidence FOLDER` also renews the table of errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import html
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+SOURCE = ROOT / "src" / "aicompute"
+ROOMS = ("workload", "machine", "plan", "economics")
+LONGEST_EQUATION = 200
+BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+# Formulas, from their docstrings
+
+
+class Formula(NamedTuple):
+    """A public function as its docstring tells it."""
+
+    name: str
+    equation: str
+    line: str
+    holds: str
+    error: str
+    source: str
+
+
+def sections(docstring: str) -> dict[str, str]:
+    """The summary (key "") and the numpy sections of a docstring."""
+    found, name = {"": ""}, ""
+    lines = docstring.splitlines()
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if below and set(below) == {"-"} and len(below) == len(line):
+            name = line
+            found[name] = ""
+        elif set(line) != {"-"} or not line:
+            found[name] += line + "\n"
+    return {key: text.strip("\n") for key, text in found.items()}
+
+
+def split_notes(text: str) -> tuple[str, str]:
+    """The first displayed equation of some notes, and everything else as one line, where further equations stand in the text."""
+    equations: list[str] = []
+    prose: list[str] = []
+    inside = False
+    for line in without_tables(text).splitlines():
+        if line.startswith(".. math::"):
+            inside = True
+            equations.append(line.removeprefix(".. math::").strip())
+            prose.append("(equation)" if len(equations) == 1 else f"\0{len(equations) - 1}\0")
+        elif inside and line.startswith("  "):
+            equations[-1] += " " + line.strip()
+        else:
+            inside = inside and not line
+            prose.append(line)
+    said = " ".join(" ".join(prose).split()).removeprefix("(equation)").strip()
+    said = re.sub("\0(\\d+)\0", lambda found: f":math:`{equations[int(found[1])]}`", said)
+    return latex(equations[0]) if equations else "", said
+
+
+def without_tables(text: str) -> str:
+    """Notes without tables of reStructuredText, which no cell can hold."""
+    return re.sub(r"^=+ .*^=+ [= ]+$", "(A table is in the docstring.)", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def latex(text: str) -> str:
+    """An equation that fits a cell of a table."""
+    text = text.replace("|", r"\vert ").replace("<", r"\lt ").replace(">", r"\gt ")
+    return " ".join(text.split())
+
+
+def plain(text: str) -> str:
+    """Text of a docstring as Markdown that fits a cell of a table."""
+    text = re.sub(r"\s*\[\d+\]_|\s\[1\](?=\.)", "", text).replace("<", "&lt;").replace("|", r"\|")
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    return re.sub(r":math:`([^`]+)`", lambda found: f"${latex(html.unescape(found[1].replace(chr(92) + '|', '|')))}$", text)
+
+
+def sentences(text: str) -> list[str]:
+    """Split prose after full stops that end a sentence."""
+    return [part for part in re.split(r"(?<=[.;])\s+(?=[A-Z0-9(])", text) if part]
+
+
+def references(text: str) -> str:
+    """References as one line."""
+    items = re.split(r"^\.\. \[\d+\] ", text, flags=re.MULTILINE)
+    return "; ".join(" ".join(item.split()).rstrip(".") for item in items if item.strip())
+
+
+def formula(node: ast.FunctionDef) -> Formula:
+    """What the docstring of a function says."""
+    parts = sections(ast.get_docstring(node) or "")
+    equation, prose = split_notes(parts.get("Notes", ""))
+    said = sentences(prose)
+    errors = [s for s in said if "%" in s or "error" in s.lower()]
+    holds = [s for s in said if s not in errors]
+    line = " ".join(parts[""].split("\n\n")[0].split())
+    told = map(plain, (line, " ".join(holds), " ".join(errors), references(parts.get("References", ""))))
+    return Formula(node.name, equation, *told)
+
+
+def formulas_of(path: Path) -> tuple[str, list[Formula]]:
+    """The subject of a module and its public functions, in order."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    public = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " "), [formula(node) for node in public]
+
+
+def modules() -> Iterator[Path]:
+    """Modules of the rooms that hold formulas."""
+    for room in ROOMS:
+        yield from sorted(path for path in (SOURCE / room).glob("*.py") if path.stem != "__init__")
+
+
+def formula_tables() -> str:
+    """A table of formulas for each module that has any."""
+    text = []
+    for path in modules():
+        subject, formulas = formulas_of(path)
+        if not formulas:
+            continue
+        text += [f"## {path.parent.name}.{path.stem}", "", plain(subject), ""]
+        text += ["| formula | equation | holds, and how | error | source |", "|---|---|---|---|---|"]
+        for f in formulas:
+            short = len(f.equation) <= LONGEST_EQUATION
+            equation = "" if not f.equation else f"${f.equation}$" if short else "in the docstring"
+            text.append(f"| **`{f.name}`** {f.line} | {equation} | {f.holds} | {f.error} | {f.source} |")
+        text.append("")
+    return "\n".join(text)
+
+
+# Specs and stacks
+
+
+def schema_table(kind: str) -> str:
+    """The keys of a kind of spec that are its own; those of every file stand apart."""
+    from aicompute.specs import schema
+
+    lines = schema.markdown(kind).splitlines()
+    common = {f"| `{key.path}` " for key in schema.COMMON}
+    return "\n".join(line for line in lines if not line.startswith(tuple(common)))
+
+
+def common_table() -> str:
+    """The keys that every spec file may have."""
+    from aicompute.specs import schema
+
+    lines = schema.markdown("sites").splitlines()
+    return "\n".join([*lines[:2], *(line for line in lines[2:] if line.startswith(tuple(f"| `{key.path}` " for key in schema.COMMON)))])
+
+
+def unit_words() -> str:
+    """What a quantity may be, with its SI unit and an example."""
+    from aicompute.units import DIMENSIONS
+
+    rows = [f"| {word.replace('_', ' ')} | {d.units[0]} | `{d.example}` |" for word, d in DIMENSIONS.items()]
+    return "\n".join(["| quantity | SI unit | may be written |", "|---|---|---|", *rows])
+
+
+def leaves(data: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every value table with its path."""
+    for key, item in data.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(item, dict) and "value" in item:
+            yield here, item
+        elif isinstance(item, dict):
+            yield from leaves(item, here)
+
+
+def stack_table(identifier: str) -> str:
+    """Every value of a generic stack with its meaning."""
+    data = tomllib.loads((ROOT / "specs" / "stacks" / f"{identifier}.toml").read_text(encoding="utf-8"))
+    text = ["| key | value | range | kind | meaning |", "|---|---|---|---|---|"]
+    for path, item in leaves(data):
+        unit = "" if item["unit"] == "1" else f" {item['unit']}"
+        low, high = item.get("low", item["value"]), item.get("high", item["value"])
+        spread = f"{low:g} to {high:g}" if low != high else ""
+        text.append(f"| `{path}` | {item['value']:g}{unit} | {spread} | {item['kind']} | {plain(item.get('note', ''))} |")
+    habits = ", ".join(f"`{key} = {str(value).lower() or 'none'}`" for key, value in data.get("defaults", {}).items())
+    return "\n".join([f"Habits (`[defaults]`): {habits}.", "", *text])
+
+
+def stack_list() -> str:
+    """Every stack with what it changes."""
+    text = ["| id | name | kind | accelerators of | its own values |", "|---|---|---|---|---|"]
+    for path in sorted((ROOT / "specs" / "stacks").glob("*.toml")):
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        if data.get("abstract"):
+            continue
+        own = ", ".join(f"`{name}`" for name, _ in leaves(data)) or f"those of `{data['extends']}`"
+        kind, vendors = inherited(data, "kind"), ", ".join(inherited(data, "vendors"))
+        text.append(f"| `{path.stem}` | {data['name']} | {kind} | {vendors} | {own} |")
+    return "\n".join(text)
+
+
+def inherited(data: dict[str, Any], key: str) -> Any:
+    """A key of a stack or of what it extends."""
+    while key not in data:
+        data = tomllib.loads((ROOT / "specs" / "stacks" / f"{data['extends']}.toml").read_text(encoding="utf-8"))
+    return data[key]
+
+
+def metric_table() -> str:
+    """Every metric of an answer."""
+    from aicompute.estimate.result import METRICS
+
+    better = {"more": "more", "less": "less", "": "neither"}
+    rows = [f"| `{name}` | {title} | {unit} | {better[way]} |" for name, (unit, title, way) in METRICS.items()]
+    return "\n".join(["| metric | what | SI unit | better |", "|---|---|---|---|", *rows])
+
+
+# The command line
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name, groups before their members."""
+    from aicompute.cli import COMMANDS
+
+    for name in COMMANDS:
+        try:
+            yield from members(name, importlib.import_module(f"aicompute.cli.{name}").command)
+        except ModuleNotFoundError as error:
+            if error.name != f"aicompute.cli.{name}":
+                raise
+
+
+def members(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command and everything below it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for each, below in command.commands.items():
+            yield from members(f"{name} {each}", below)
+
+
+def argument_word(argument: click.Argument) -> str:
+    """An argument as a usage line shows it."""
+    word = argument.metavar or str(argument.name).upper()
+    word = f"{word.rstrip('.')}..." if argument.nargs == -1 else word
+    return word if argument.required or argument.metavar else f"[{word}]"
+
+
+def option_row(option: click.Option) -> str:
+    """A line of the table of options."""
+    if option.is_flag:
+        takes = ""
+    elif isinstance(option.type, click.Choice):
+        takes = ", ".join(str(choice) for choice in option.type.choices)
+    else:
+        takes = option.metavar or {"text": "TEXT", "integer": "NUMBER", "float": "NUMBER"}.get(option.type.name, option.type.name.upper())
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    default = option.default if option.show_default and isinstance(option.default, (str, int, float)) else ""
+    return f"| {names} | {plain(takes)} | {default} | {plain(' '.join((option.help or '').split()))} |"
+
+
+def command_text(name: str, command: click.Command) -> str:
+    """A section for a command."""
+    arguments = " ".join(argument_word(p) for p in command.params if isinstance(p, click.Argument))
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    rest = "COMMAND ..." if isinstance(command, click.Group) else f"{'[OPTIONS] ' if options else ''}{arguments}"
+    text = [
+        f"## aicompute {name}",
+        "",
+        "```",
+        f"aicompute {name} {rest}".rstrip(),
+        "```",
+        "",
+        help_text(inspect.cleandoc(command.help or "")),
+    ]
+    if options:
+        text += ["", "| option | takes | default | what |", "|---|---|---|---|", *map(option_row, options)]
+    return "\n".join([*text, ""])
+
+
+def help_text(text: str) -> str:
+    """Help as paragraphs; those that must not be wrapped as they are."""
+    parts = []
+    for paragraph in text.strip().split("\n\n"):
+        if paragraph.startswith(("\b", r"\b")):
+            parts.append("```\n" + "\n".join(paragraph.splitlines()[1:]) + "\n```")
+        else:
+            parts.append(plain(" ".join(paragraph.split())))
+    return "\n\n".join(parts)
+
+
+def command_line() -> str:
+    """Sections for every command."""
+    return "\n".join(command_text(name, command) for name, command in commands())
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "formulas": formula_tables,
+    "common": common_table,
+    **{kind: (lambda kind=kind: schema_table(kind)) for kind in ("accelerators", "systems", "models", "stacks", "sites")},
+    "units": unit_words,
+    "generic-training": lambda: stack_table("generic-training"),
+    "generic-serving": lambda: stack_table("generic-serving"),
+    "stack-list": stack_list,
+    "metrics": metric_table,
+    "commands": command_line,
+}
+"""What stands between the marks, by name."""
+
+
+def errors_on(folder: str) -> str:
+    """The table of errors on a folder of measurements."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "evidence_errors.py"), folder, "--tables", "all,kind,mode", "--format", "markdown"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def renewed(text: str, parts: dict[str, Callable[[], str]]) -> str:
+    """A page with its generated parts as they should be; parts that are not known stay."""
+
+    def replace(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{parts[found[2]]().strip()}\n\n{found[3]}" if found[2] in parts else found[0]
+
+    return BLOCK.sub(replace, text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Renew or check all pages."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a page is not current")
+    parser.add_argument("--evidence", metavar="FOLDER", help="folder of measurements: renew the table of errors as well")
+    given = parser.parse_args(arguments)
+    parts = dict(PARTS)
+    if given.evidence:
+        parts["errors"] = lambda: errors_on(given.evidence)
+    stale = []
+    for page in sorted(DOCS.glob("*.md")):
+        old = page.read_text(encoding="utf-8")
+        new = renewed(old, parts)
+        if new != old:
+            stale.append(page.name)
+            if not given.check:
+                page.write_text(new, encoding="utf-8")
+    if stale:
+        print(f"{'not current' if given.check else 'written'}: {', '.join(stale)}")
+    return 1 if stale and given.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
