@@ -85,7 +85,8 @@ def test_deepep_low_latency_through_the_stack(ranks):
 def test_deepep_normal_kernels_on_h800(nodes, logical):
     """DeepEP README, normal kernels on H800: 58 and 51 GB/s a NIC at EP 32 and 64, a token once a node.
 
-    DeepEP counts the own node's copy too, which does not touch the wire; the runs of two nodes (43 GB/s) are bound inside the node. Two runs
+    DeepEP counts the own node's copy too, which does not touch the wire; the runs of two nodes (43 GB/s) are bound inside
+    the node. Two runs
     of one table differ by a tenth.
     """
     fabric = fabric_of("hgx-h800")
@@ -107,7 +108,9 @@ def fabrics(draw):
     for _ in range(count):
         domain *= draw(st.sampled_from([2, 4, 8, 16]))
         bandwidth /= draw(st.floats(1.0, 10.0))
-        tiers.append(Tier(float(domain), 1.0 / bandwidth, draw(latencies), draw(latencies), float(draw(st.booleans())), float(draw(st.booleans()))))
+        tiers.append(
+            Tier(float(domain), 1.0 / bandwidth, draw(latencies), draw(latencies), float(draw(st.booleans())), float(draw(st.booleans())))
+        )
     while len(tiers) < 4:
         tiers.append(tiers[-1])
     return tuple(tiers)
@@ -237,7 +240,9 @@ def test_bytes_are_conserved_without_deduplication(fabric, group, stride, copies
     assert total[2.0] == pytest.approx(2 * total[1.0], rel=1e-12)
 
 
-@given(fabric=fabrics(), exchange=exchanges, group=groups, stride=strides, tokens=st.floats(1.0, 1e5), copies=st.sampled_from([1.0, 2.0, 8.0]))
+@given(
+    fabric=fabrics(), exchange=exchanges, group=groups, stride=strides, tokens=st.floats(1.0, 1e5), copies=st.sampled_from([1.0, 2.0, 8.0])
+)
 def test_exchange_is_monotone(fabric, exchange, group, stride, tokens, copies):
     members = place(group, stride, fabric).members
 

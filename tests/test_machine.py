@@ -21,7 +21,8 @@ kernels = st.builds(Kernel, st.floats(0, 500), st.floats(0, 500), st.floats(0, 2
 rates = st.builds(Rates, st.floats(1e12, 1e16), st.floats(0.5, 4.0), st.floats(0.5, 4.0))
 
 
-# S. Bekman, ml-engineering, "Maximum Achievable Matmul FLOPS" table, bf16, TFLOP/s. The spread of published attempts at one chip is about 5 %;
+# S. Bekman, ml-engineering, "Maximum Achievable Matmul FLOPS" table, bf16, TFLOP/s. The spread of published attempts
+# at one chip is about 5 %;
 # our specs hold the rate that ranges of shapes reach, so a tenth.
 @pytest.mark.parametrize(("chip", "reached"), [("nvidia-a100-sxm-80gb", 271.2), ("nvidia-h100-sxm", 792.1), ("nvidia-b200-sxm", 1745.0)])
 def test_published_matrix_rates(chip, reached):

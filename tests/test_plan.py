@@ -91,7 +91,11 @@ def test_places_of_arrays_equal_floats():
         for j, s in enumerate(stride[0]):
             assert [np.broadcast_to(m, (3, 2))[i, j] for m in mesh] == list(place(float(g), float(s), FABRIC).members)
     p, v, m = np.array([1.0, 4.0, 16.0])[:, None], np.array([1.0, 3.0])[None, :], 7.0
-    for formula in (lambda a, b: in_flight(a, b, m), lambda a, b: bubble_time(0.3, a, b), lambda a, b: slowest_stage_time(61.0, 0.1, a, b, 0.3)):
+    for formula in (
+        lambda a, b: in_flight(a, b, m),
+        lambda a, b: bubble_time(0.3, a, b),
+        lambda a, b: slowest_stage_time(61.0, 0.1, a, b, 0.3),
+    ):
         table = formula(p, v)
         assert [[table[i, j] for j in range(2)] for i in range(3)] == [[formula(float(a), float(b)) for b in v[0]] for a in p[:, 0]]
 
@@ -117,7 +121,9 @@ def test_engine_sizes_fit(devices, domain):
     assert sizes[-1] <= devices
 
 
-@given(size=st.integers(1, 512), heads=st.sampled_from([8, 12, 64, 128]), layers=st.integers(1, 128), experts=st.sampled_from([0, 8, 128, 256]))
+@given(
+    size=st.integers(1, 512), heads=st.sampled_from([8, 12, 64, 128]), layers=st.integers(1, 128), experts=st.sampled_from([0, 8, 128, 256])
+)
 @settings(max_examples=60)
 def test_serving_plans_are_whole(size, heads, layers, experts):
     plans = serving_plans([size], heads, layers, experts)
@@ -132,7 +138,10 @@ def test_serving_plans_are_whole(size, heads, layers, experts):
 
 
 @given(
-    devices=st.integers(1, 600), heads=st.sampled_from([12, 64, 128]), layers=st.sampled_from([24, 61, 126]), experts=st.sampled_from([0, 8, 256]),
+    devices=st.integers(1, 600),
+    heads=st.sampled_from([12, 64, 128]),
+    layers=st.sampled_from([24, 61, 126]),
+    experts=st.sampled_from([0, 8, 256]),
     batch=st.sampled_from([1, 7, 512, 1920]),
 )
 @settings(max_examples=40)

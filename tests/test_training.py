@@ -64,7 +64,8 @@ def test_deepseek_v3_hours(ask):
 def test_llama_3_405b_table_4(ask, gpus, cp, dp, sequence, batch, teraflops):
     """arXiv:2407.21783, table 4: BF16 TFLOP/s a GPU on H100, TP8 PP16.
 
-    A quarter: the accounting of attention is not stated, and causal is not full, which alone is 8 % at 8,192 tokens and half of the count at 131,072.
+    A quarter: the accounting of attention is not stated, and causal is not full, which alone is 8 % at 8,192 tokens and
+    half of the count at 131,072.
     """
     e = ask(
         "dgx-h100",
@@ -88,7 +89,9 @@ def records_of(model: str):
 
 @pytest.mark.parametrize(("model", "tokens", "flops"), [("llama-3.1-405b", 4096, 2448e9), ("deepseek-v3", 4096, 250e9)])
 def test_mfu_uses_published_flops(ask, model, tokens, flops):
-    """Zhao et al., arXiv:2505.09343, table 2: training FLOPs a token, causal; MFU is rate times that over the bf16 peak, within its 1.1 %."""
+    """Zhao et al., arXiv:2505.09343, table 2: training FLOPs a token, causal; MFU is rate times that over the bf16 peak,
+    within its 1.1 %.
+    """
     e = ask("dgx-h100", model, workload.training(tokens, 1024), accelerators=1024.0)
     peak = library.load("accelerators", e.accelerator).si("peak.bf16")
     assert e.value("mfu") == pytest.approx(e.value(RATE) * flops / peak, rel=0.015)

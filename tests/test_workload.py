@@ -95,7 +95,9 @@ def test_selective_recomputation_saves(heads, hidden, saved):
 
 @pytest.mark.parametrize(("name", "a", "h", "layers", "t", "p", "v", "b", "n"), MEGATRON)
 def test_figure_1_what_fits_80_gb(name, a, h, layers, t, p, v, b, n):
-    """arXiv:2205.05198, figure 1: no baseline fits an A100 of 80 GB, every model does with sequence parallelism and selective recomputation."""
+    """arXiv:2205.05198, figure 1: no baseline fits an A100 of 80 GB, every model does with sequence parallelism and
+    selective recomputation.
+    """
     arch, tokens = gpt(a, h, layers), S * b
     state = float(training_state_bytes(RankParameters(n / t / p, 0.0), 2.0, 4.0, 12.0, 0.0, 1.0, 1.0))
     flight = float(in_flight(p, v, 1e6))
@@ -104,7 +106,9 @@ def test_figure_1_what_fits_80_gb(name, a, h, layers, t, p, v, b, n):
     assert baseline > 80 * 2**30 > ours
 
 
-@pytest.mark.parametrize(("name", "billions"), [("megatron-22b", 22), ("gpt-3-175b", 175), ("megatron-turing-530b", 530), ("megatron-1t", 1008)])
+@pytest.mark.parametrize(
+    ("name", "billions"), [("megatron-22b", 22), ("gpt-3-175b", 175), ("megatron-turing-530b", 530), ("megatron-1t", 1008)]
+)
 def test_parameters_of_table_3(name, billions):
     """arXiv:2205.05198, table 3: sizes as named (1T is 1,008 B in arXiv:2104.04473, table 1)."""
     assert total_parameters(model(name)) / 1e9 == pytest.approx(billions, rel=0.02)
@@ -143,7 +147,9 @@ def test_latent_cache_of_deepseek_v3_is_whole_on_every_rank(tp):
 
 
 def test_arithmetic_of_a_token_deepseek_v3_table():
-    """arXiv:2412.19437, abstract: 37 B active; matrix products of one token on one rank are twice the active parameters outside the embedding."""
+    """arXiv:2412.19437, abstract: 37 B active; matrix products of one token on one rank are twice the active parameters
+    outside the embedding.
+    """
     arch = model("deepseek-v3")
     ops = mixer_projections(arch, 1.0, 1.0, absorbed=False)
     ops += feed_forward(arch, 1.0, 1.0, 1.0, float(arch.experts_per_token), 1.0, 1.0)
@@ -212,7 +218,9 @@ def test_windows_never_cost_more_than_the_whole(length, window):
 
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_decode_reads_what_the_cache_holds(name):
-    """A step's traffic is the cache of the sequence, whatever the kind of attention; sparse selection may read less, a state is read and written."""
+    """A step's traffic is the cache of the sequence, whatever the kind of attention; sparse selection may read less, a
+    state is read and written.
+    """
     arch = model(name)
     length = 3000.0
     ops = decode_attention(arch, 1.0, 1.0, length, 1.0, 2.0)
@@ -247,7 +255,10 @@ def test_zero_stages_are_ordered_and_vanish_on_one_rank(dense, experts, ranks):
 
 
 @given(
-    tokens=st.floats(1.0, 1e6), tp=st.sampled_from([1.0, 2.0, 4.0, 8.0]), split=st.sampled_from([0.0, 1.0]), flash=st.sampled_from([0.0, 1.0]),
+    tokens=st.floats(1.0, 1e6),
+    tp=st.sampled_from([1.0, 2.0, 4.0, 8.0]),
+    split=st.sampled_from([0.0, 1.0]),
+    flash=st.sampled_from([0.0, 1.0]),
     name=st.sampled_from(SUPPORTED),
 )
 @settings(max_examples=150)

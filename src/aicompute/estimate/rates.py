@@ -257,7 +257,7 @@ def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, out
     for _ in range(6):
         added, bare = added_prefill(engine, active, input_length, output_length)
         busy = minimum(offered * added, 0.95)
-        tpot = bare / engine.gain / (1.0 - engine.stack.interference * busy)
+        tpot = bare / engine.gain / (1.0 - minimum(engine.stack.interference * busy, 0.95))
         active = maximum(minimum(most, offered * output_length * tpot), minimum(1.0, most))
     wait = added * 0.5 * busy / (1.0 - busy)
     first = engine.stack.first_token_fixed + added + 0.5 * bare + wait

@@ -221,8 +221,8 @@ def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[
     have = float(stack.memory_share * r.device.capacity)
     each = _least_memory(s, r, length, s.devices)
     if each <= have:
-        usable = f"the {have / 1e9:.1f} GB usable of a device"
-        return {"reason": f"does not fit: the plan or batch asked for needs more than {usable}; other plans with one sequence need {each / 1e9:.1f} GB"}
+        asked = f"the plan or batch asked for needs more than the {have / 1e9:.1f} GB usable of a device"
+        return {"reason": f"does not fit: {asked}; other plans with one sequence need {each / 1e9:.1f} GB"}
     text = f"does not fit: at least {each / 1e9:.1f} GB a device of {have / 1e9:.1f} GB usable, {(each - have) / 1e9:.1f} GB short"
     size = s.devices
     while size < 65536:
