@@ -87,26 +87,29 @@ class Grid(View):
         return {place: {part.name: part.seconds for part in cell.estimates[0].breakdown} for place, cell in flat}
 
     def to_xarray(self) -> Any:
-        """A dataset over the named axes and ``bound``, in SI units; needs the extra ``tables``."""
-        found = {
-            name: ((*self.dims, "bound"), np.stack([self.metric(name, bound) for bound in BOUNDS], axis=-1), attributes_of(name))
-            for name in self.metrics
-        }
+        """A dataset over the named axes and ``bound``, in SI units; needs the extra ``tables``.
+
+        A metric with the name of an axis (the TPOT reached, over targets of TPOT) is called ``tpot_reached``.
+        """
+        found = {}
+        for name in self.metrics:
+            values = np.stack([self.metric(name, bound) for bound in BOUNDS], axis=-1)
+            found[self._variable(name)] = ((*self.dims, "bound"), values, attributes_of(name))
         coords = {name: list(values) for name, values in self.coords.items()}
         return xarray_module().Dataset(found, coords={**coords, "bound": list(BOUNDS)})
 
     def to_pandas(self) -> Any:
-        """A data frame with a row a combination and a column a metric, in SI units; needs the extra ``tables``."""
+        """A data frame with a row a combination and a column a metric, named as in `to_xarray`; needs the extra ``tables``."""
         pandas = pandas_module()
         index = pandas.MultiIndex.from_product([list(values) for values in self.coords.values()], names=list(self.dims))
-        return pandas.DataFrame({name: self.metric(name).ravel() for name in self.metrics}, index=index)
+        return pandas.DataFrame({self._variable(name): self.metric(name).ravel() for name in self.metrics}, index=index)
 
-    def table(self, format: str = "table") -> Text:
+    def table(self, format: str = "table", *, notes: bool = True) -> Text:
         """The answer as text; a table shows the main metrics, JSON and CSV all of them."""
         if format in ("table", "markdown"):
             headers, rows = self._rows(WIDTH if format == "table" else 10 * WIDTH)
             return Text(render(headers, rows, format))
-        return super().table(format)
+        return super().table(format, notes=notes)
 
     def _rows(self, width: int) -> tuple[list[str], list[list[Cell]]]:
         """Headers and rows of the main metrics, as many as are not too wide."""
@@ -142,10 +145,14 @@ class Grid(View):
             index = index * len(values) + values.index(place[name])
         return index
 
+    def _variable(self, name: str) -> str:
+        """The name of a metric beside those of the axes."""
+        return f"{name}_reached" if name in self.coords else name
+
     def _mapped(self, function: Callable[[Estimate], Any]) -> NDArray[Any]:
         return np.array([function(cell.estimates[0]) for cell in self.cells]).reshape(self.shape)
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         headers, rows = self._rows(10 * WIDTH)
         return Sheet(f"{self.cells[0].estimates[0].model} over {', '.join(self.dims)}", "", (Table(headers, rows),))
 

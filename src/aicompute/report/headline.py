@@ -28,13 +28,14 @@ _HOME = ("cost_per_token", "carbon_per_token")
 _TRAINING = ("tokens_per_s_per_accelerator", "mfu", "exposed_share", "it_power", "run_time", "run_cost")
 
 
-def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = None) -> Sheet:
+def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = None, notes: bool = True) -> Sheet:
     """What the headline answers, in one table and one verdict.
 
     Parameters
     ----------
     comparisons : sequence of Comparison   Of the same systems; those of decode among them.
     library : Library, optional            Explains the verdict by what the specs say of the chips.
+    notes : bool                           Whether notes stand at the end.
 
     Returns
     -------
@@ -62,6 +63,9 @@ def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = 
     blocks: list[Table | Prose] = [Table(headers, rows)]
     blocks += [block for block in (_plans(decodes), _reasons(comparisons)) if block.lines]
     blocks.append(Prose([("", " ".join(headline_verdict(comparisons, library)))], "Verdict"))
+    found = dict.fromkeys(note for comparison in comparisons for note in comparison.notes)
+    if notes and found:
+        blocks.append(Prose([("", f"- {note}") for note in found], "Notes"))
     return Sheet(" against ".join(names), headline_terms(comparisons), blocks)
 
 

@@ -174,6 +174,8 @@ def with_unit(metric: Metric, name: str) -> str:
     text = value_text(metric.value / size, metric.low / size, metric.high / size)
     if unit == "$" or (unit == "M$" and size == 1e6):
         return f"${text}{' M' if unit == 'M$' else ''}"
+    if display_of(name).scales is _RATE:
+        return f"{text} {unit} tokens/s" if unit else f"{text} tokens/s"
     return text if not unit else f"{text} {unit}"
 
 

@@ -45,7 +45,8 @@ class Lead:
             return times(self.factor)
         ends = [value_text(end, self.low, self.high) for end in (self.low, self.high)]
         spread = f", {ends[0]} to {ends[1]}" if self.high > self.low else ""
-        return f"{times(self.factor)}{spread}; {probability_text(self.probability)} sure"
+        sure = f"; {probability_text(self.probability)} sure" if self.decided else ""
+        return f"{times(self.factor)}{spread}{sure}"
 
     def clause(self, scope: str, among: Sequence[Estimate] = ()) -> str:
         """Who leads in a scope ("per watt"), without a full stop."""

@@ -34,7 +34,7 @@ class Text(str):
 class View:
     """What all answers can do; the parts differ."""
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         raise NotImplementedError
 
     def _record(self) -> dict[str, Any]:
@@ -43,15 +43,15 @@ class View:
     def _comparisons(self) -> Sequence[Comparison]:
         raise NotImplementedError
 
-    def table(self, format: str = "table") -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``."""
+    def table(self, format: str = "table", *, notes: bool = True) -> Text:
+        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
         if format == "json":
             return Text(self.to_json())
         if format == "csv":
             return Text(as_csv(self._comparisons()))
         if format not in (*FORMATS, "html"):
             raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet().render(format))
+        return Text(self._sheet(notes).render(format))
 
     def to_json(self) -> str:
         """The answer by ``compare.schema.json``; the same as ``--format json``."""
@@ -154,8 +154,8 @@ class EstimateView(View):
         found = {name: ("bound", [metric.value, metric.low, metric.high], attributes_of(name)) for name, metric in self.metrics.items()}
         return xarray_module().Dataset(found, coords={"bound": list(BOUNDS)}, attrs={"system": self.system, "site": self.site})
 
-    def _sheet(self) -> Sheet:
-        return estimate_sheet(self.comparison, self.library)
+    def _sheet(self, notes: bool = True) -> Sheet:
+        return estimate_sheet(self.comparison, self.library, notes)
 
     def _record(self) -> dict[str, Any]:
         return comparison_record(self.comparison, self.library)
@@ -226,8 +226,8 @@ class ComparisonView(View):
         coords: dict[str, Any] = {"system": systems, "bound": list(BOUNDS)}
         return xarray_module().Dataset(found, coords=coords | ({"site": sites} if len(sites) > 1 else {}))
 
-    def _sheet(self) -> Sheet:
-        return comparison_sheet(self.comparison, self.library)
+    def _sheet(self, notes: bool = True) -> Sheet:
+        return comparison_sheet(self.comparison, self.library, notes)
 
     def _record(self) -> dict[str, Any]:
         return comparison_record(self.comparison, self.library)
@@ -282,8 +282,8 @@ class HeadlineView(View):
         titles = [comparison.title for comparison in self.comparisons]
         return xarray_module().Dataset(found, coords={"scenario": titles, "system": systems, "bound": list(BOUNDS)})
 
-    def _sheet(self) -> Sheet:
-        return headline_sheet(self.comparisons, self.library)
+    def _sheet(self, notes: bool = True) -> Sheet:
+        return headline_sheet(self.comparisons, self.library, notes)
 
     def _record(self) -> dict[str, Any]:
         return comparisons_record(self.comparisons, self.library)

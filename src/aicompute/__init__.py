@@ -1,0 +1,78 @@
+"""What an AI compute cluster really delivers, and at what cost.
+
+>>> import aicompute as ac
+>>> answer = ac.compare(["cloudmatrix-384", "gb200-nvl72"], workload=ac.decode(tpot="50 ms"), samples=0)
+>>> answer.ratio("tokens_per_s_per_accelerator").value < 1.0
+True
+
+Names are imported when they are used, so that ``import aicompute`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aicompute.api import compare, decode, estimate, load, prefill, serving, training
+    from aicompute.errors import AicomputeError
+    from aicompute.specs import Library
+
+    __version__: str
+
+__all__ = [
+    "AicomputeError",
+    "Library",
+    "__version__",
+    "compare",
+    "decode",
+    "estimate",
+    "load",
+    "prefill",
+    "serving",
+    "training",
+]
+
+_HOMES = {
+    "AicomputeError": "aicompute.errors",
+    "Library": "aicompute.specs",
+    **{name: "aicompute.api" for name in ("compare", "decode", "estimate", "load", "prefill", "serving", "training")},
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported now."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("aicompute")
+        except PackageNotFoundError:
+            return "unknown"
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'aicompute' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Public names and what is loaded."""
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package itself: ``estimate`` stays the function when the import system would put the subpackage of that name in its place."""
+
+    @property
+    def estimate(self) -> Any:
+        """`aicompute.api.estimate`."""
+        return __getattr__("estimate")
+
+    @estimate.setter
+    def estimate(self, loaded: ModuleType) -> None:
+        """Leave the subpackage to ``sys.modules``."""
+
+
+sys.modules[__name__].__class__ = _Package
