@@ -188,9 +188,9 @@ def test_rates_are_finite_and_obey_little(system, model, plan, number, prompt, a
 def test_pools_are_in_balance(prefill, decode, prompt, answer):
     """Neither pool waits: prompts read equal answers begun; and the whole is slower than either part alone."""
     rate, share = pooled_rate(prefill, decode, prompt, answer)
-    assert share * prefill / prompt == pytest.approx((1 - share) * decode / answer, rel=1e-6)
-    assert rate == pytest.approx((1 - share) * decode, rel=1e-6)
-    assert 0.0 < rate < decode
+    assert share * prefill / prompt == pytest.approx((1 - share) * decode / answer, rel=1e-6, abs=1e-14 * decode / answer)
+    assert rate == pytest.approx((1 - share) * decode, rel=1e-6, abs=1e-14 * decode)
+    assert 0.0 < rate <= decode
 
 
 @given(drafts=st.integers(0, 8).map(float), acceptance=st.floats(0.0, 1.0))

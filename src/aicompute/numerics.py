@@ -1,7 +1,7 @@
 """The few operations that formulas need, for plain floats, flat arrays and open meshes alike.
 
-Formulas are written once. One configuration runs through them as Python floats (tens of microseconds), a batch as flat arrays, a plan space as
-an open mesh of broadcastable axes. Every function here keeps floats as floats and leaves arrays to NumPy.
+Formulas are written once. One configuration runs through them as Python floats (tens of microseconds), a batch as flat arrays, a plan
+space as an open mesh of broadcastable axes. Every function here keeps floats as floats and leaves arrays to NumPy.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "communication_share": ("1", "communication, nothing hidden, over step", "less"),
     "exposed_share": ("1", "communication exposed, of the step", "less"),
     "memory_share": ("1", "device memory used", ""),
+    "prefill_share": ("1", "share of accelerators that prefill", ""),
     "accelerator_power": ("W", "power of an accelerator", "less"),
     "it_power": ("W", "power of the system (AC, IT)", "less"),
     "site_power": ("W", "power at the meter (with PUE)", "less"),

@@ -100,6 +100,11 @@ class EngineStep:
     wire: Array
 
 
+def absent(count: Array) -> bool:
+    """Whether a kind of work is left out of the scenario as a whole (a plain zero), not just of some of its cases."""
+    return isinstance(count, float) and count == 0.0
+
+
 def redundancy(arch: Architecture, plan: ServingPlan, stack: ServingStack) -> Array:
     """Further expert copies in a layer: as the stack places them where the group is wide, and enough for a slot on every rank [1]."""
     copies = where(plan.dp * plan.tp > 8.0, stack.redundant_experts, 0.0)
@@ -137,10 +142,13 @@ def step_operators(
     ops.append(elementwise(arch, local, stack.elementwise, 1.0))
     sequences = load.sequences / plan.dp / plan.pp
     fullest = where(stack.balanced > 0.0, 1.0, fullest_rank(maximum(sequences, 1.0), load.spread, plan.dp))
-    cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
-    prefill = context_attention(
-        arch, load.prefill_sequences * busiest / plan.dp / plan.pp, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes
-    )
+    cores: list[Operator] = []
+    prefill: list[Operator] = []
+    if not absent(load.sequences):
+        cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
+    if not absent(load.prefill_sequences):
+        prompts = load.prefill_sequences * busiest / plan.dp / plan.pp
+        prefill = context_attention(arch, prompts, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
     return ops + [replace(o, name=f"prefill {o.name}") for o in prefill], cores
 
 
@@ -214,8 +222,8 @@ def engine_step(
     parts = {
         "projections and dense": named("dense"),
         "experts": named("experts"),
-        "cache attention": total_seconds(timed_cores) * (load.sequences > 0.0),
-        "prefill attention": total_seconds(t for t in timed if t.operator.name.startswith("prefill ")) * (load.prefill_sequences > 0.0),
+        "cache attention": total_seconds(timed_cores),
+        "prefill attention": total_seconds(t for t in timed if t.operator.name.startswith("prefill ")),
         "norms and elementwise": named("memory"),
         "head": total_seconds(vocabulary),
         "tensor parallel": tensor * (1.0 - stack.overlap_tensor),

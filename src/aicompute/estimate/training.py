@@ -197,7 +197,7 @@ def training_step(
     repeated = again * (products + streams) + again_core * attention
     exposed_tensor = tensor * (1.0 - stack.overlap_tensor)
     exposed_experts = experts * (1.0 - stack.overlap_experts)
-    exposed_context = maximum(context - attention, 0.0) + (1.0 - stack.overlap_context) * context
+    exposed_context = minimum(maximum(context - attention, 0.0) + (1.0 - stack.overlap_context) * context, context)
     kernels = smooth_maximum(forward_kernels, host) + smooth_maximum(backward_kernels + repeated, 2.0 * host)
     hidden_by_host = maximum(kernels - forward_kernels - backward_kernels - repeated, 0.0)  # not below zero by rounding
     layer = kernels + (2.0 + again) * (exposed_tensor + exposed_experts) + 3.0 * exposed_context

@@ -49,7 +49,8 @@ def _time(name: str, value: Any) -> float | None:
 def _count(name: str, value: Any, least: float = 1.0) -> float:
     number = parse(value, "count")
     if not least <= number < 1e18:
-        raise UsageError(f"{name} = {value!r}: expected a number of at least {least:g}")
+        bound = "at most 1e18" if number >= 1e18 else f"at least {least:g}"
+        raise UsageError(f"{name} = {value!r}: expected a number of {bound}")
     return number
 
 

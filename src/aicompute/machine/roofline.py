@@ -89,8 +89,8 @@ def matrix_time(
 
     Notes
     -----
-    FLOPs 2·g·m·n·k, traffic g·(n·k·w + m·k·a + m·n·o); the weights of each group are read once. Where inputs are smaller than 16 bits they are cast
-    first, g·m·k·(2 + a) bytes and a kernel of its own unless a stack fuses it.
+    FLOPs 2·g·m·n·k, traffic g·(n·k·w + m·k·a + m·n·o); the weights of each group are read once. Where inputs are smaller than
+    16 bits they are cast first, g·m·k·(2 + a) bytes and a kernel of its own unless a stack fuses it.
 
     References
     ----------

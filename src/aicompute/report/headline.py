@@ -62,7 +62,7 @@ def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = 
     headers = ["90 % intervals", *names, *(["ratio"] if len(names) == 2 else [])]
     blocks: list[Table | Prose] = [Table(headers, rows)]
     blocks += [block for block in (_plans(decodes), _reasons(comparisons)) if block.lines]
-    blocks.append(Prose([("", " ".join(headline_verdict(comparisons, library)))], "Verdict"))
+    blocks.append(Prose([("", f"- {text}") for text in headline_verdict(comparisons, library)], "Verdict"))
     found = dict.fromkeys(note for comparison in comparisons for note in comparison.notes)
     if notes and found:
         blocks.append(Prose([("", f"- {note}") for note in found], "Notes"))

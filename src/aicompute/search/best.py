@@ -86,13 +86,13 @@ def check_overrides(given: Mapping[str, float], allowed: tuple[str, ...], kind: 
     PlanError
         Names every wrong key or value.
     """
+    steps = {"zero": 3, "recompute": 2, "sequence_parallel": 1}
     wrong = [f"{key} (a {kind} plan has {', '.join(allowed)})" for key in given if key not in allowed]
-    wrong += [
-        f"{key} = {value:g} (expected {'0 or more' if key in ('zero', 'recompute', 'sequence_parallel') else 'a number of at least 1'})"
-        for key, value in given.items()
-        if key in allowed
-        and not (value >= 0 if key in ("zero", "recompute", "sequence_parallel") else (value >= 1 or (key == "batch" and value > 0)))
-    ]
+    for key, value in given.items():
+        if key in steps and value not in range(steps[key] + 1):
+            wrong.append(f"{key} = {value:g} (expected a whole number from 0 to {steps[key]})")
+        elif key in allowed and key not in steps and not (value >= 1 or (key == "batch" and value > 0)):
+            wrong.append(f"{key} = {value:g} (expected a number of at least 1)")
     if wrong:
         raise PlanError("plan: " + "; ".join(wrong))
 

@@ -254,12 +254,16 @@ def _metric(name: str, value: Any, draws: Any) -> Metric:
     return Metric(number, min(low, number), max(high, number), unit, drawn)
 
 
+def _time_text(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 1.0 else f"{seconds * 1e3:g} ms"
+
+
 def _target(w: Workload) -> str:
     parts = []
     if w.ttft is not None:
-        parts.append(f"TTFT <= {w.ttft * 1e3:g} ms")
+        parts.append(f"TTFT <= {_time_text(w.ttft)}")
     if w.tpot is not None:
-        parts.append(f"TPOT <= {w.tpot * 1e3:g} ms")
+        parts.append(f"TPOT <= {_time_text(w.tpot)}")
     return ", ".join(parts)
 
 
@@ -365,9 +369,9 @@ def compare_systems(
 
 def _title(model: str, w: Workload) -> str:
     if w.is_training:
-        return f"{model}: training, {w.sequence_length:g} tokens, {w.global_batch:g} sequences a step"
+        return f"{model}: training, {w.sequence_length:,.0f} tokens, {w.global_batch:,.0f} sequences a step"
     target = _target(w)
-    lengths = f"{w.input_length:g} in" + ("" if w.kind == "prefill" else f", {w.output_length:g} out")
+    lengths = f"{w.input_length:,.0f} in" + ("" if w.kind == "prefill" else f", {w.output_length:,.0f} out")
     return f"{model}: {w.kind}, {lengths}" + (f", {target}" if target else "")
 
 

@@ -38,7 +38,7 @@ def operator_lines(outcome: Outcome, r: Records, w: Workload) -> tuple[OperatorL
         o = t.operator
         if float(t.seconds) <= 0.0 or float(o.count) == 0.0:
             continue
-        shape = f"{float(o.rows):.5g} x {float(o.columns):.5g} x {float(o.depth):.5g}" if o.is_matrix else ""
+        shape = " x ".join(f"{float(n):.0f}" for n in (o.rows, o.columns, o.depth)) if o.is_matrix else ""
         if o.is_matrix and float(o.groups) != 1.0:
             shape += f" x {float(o.groups):.4g} groups"
         lines.append(OperatorLine(o.name, float(o.count), shape, float(t.flops), float(t.traffic), float(t.seconds), _bound(t, r)))

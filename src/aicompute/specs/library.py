@@ -152,7 +152,7 @@ class Library:
         if wanted.rpartition("/")[2] in short:
             return short[wanted.rpartition("/")[2]]
         known = [*self.ids(kind), *by_alias]
-        raise UnknownNameError(kind[:-1], name, dict.fromkeys(known if nearest(wanted, known) else [*known, name]))
+        raise UnknownNameError(kind[:-1], name, dict.fromkeys(known))
 
     def load(self, kind: str, name: str) -> Spec:
         """A spec by id or alias, with all it inherits and every override.
