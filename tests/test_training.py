@@ -146,6 +146,14 @@ def test_every_step_is_finite_and_adds_up(system, model, p, sequence, batch):
     assert s.step >= s.flops / max(float(r.device.dense.compute), float(r.device.experts.compute), float(r.device.attention.compute)) * 0.99
 
 
+def test_no_more_is_exposed_than_is_sent():
+    """Short sequences split over many ranks: passing keys around takes longer than attention, and no longer than passing them."""
+    r = setting("dgx-a100-40gb", "baichuan2-13b")[1]
+    s = step(r, plan(dp=1.0, tp=8.0, pp=1.0, chunks=1.0, cp=4.0, ep=1.0, zero=0.0, recompute=0.0, sequence_parallel=0.0), 512.0, 64.0)
+    assert s.parts["context parallel"] == pytest.approx(s.communication["context parallel"], rel=1e-12)
+    assert s.exposed <= sum(s.communication.values())
+
+
 @given(p=plans)
 @settings(max_examples=40)
 def test_executed_flops_are_at_least_the_models(p):
