@@ -13,7 +13,7 @@ from aicompute.estimate.workload import Workload
 from aicompute.search.compare import Options, estimate_system
 from aicompute.specs import Library
 
-settings.register_profile("here", deadline=None, max_examples=60)
+settings.register_profile("here", deadline=None, max_examples=40)
 settings.load_profile("here")
 
 

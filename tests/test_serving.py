@@ -62,7 +62,7 @@ def test_emitted_tokens(drafts, acceptance, tokens):
     context=lengths,
     drafts=st.sampled_from([0.0, 1.0, 3.0]),
 )
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_decode_steps_are_finite_and_add_up(system, model, plan, sequences, context, drafts):
     e = made(system, model, plan, drafts)
     for load in (

@@ -261,7 +261,7 @@ def test_zero_stages_are_ordered_and_vanish_on_one_rank(dense, experts, ranks):
     flash=st.sampled_from([0.0, 1.0]),
     name=st.sampled_from(SUPPORTED),
 )
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_activations_are_positive_and_policies_are_ordered(tokens, tp, split, flash, name):
     arch = model(name)
     layer = float(layer_activation_bytes(arch, tokens, 4096.0, tp, split, 0.0, flash, float(arch.experts_per_token)))
