@@ -136,141 +136,206 @@ def training_step(
     -----
     step = micro-batches · slowest stage + bubble + exposed data-parallel traffic + optimizer + fixed. A stage's time is that of its
     kernels, or of the host that launches them where that is longer; tensor, expert, context and pipeline traffic counts with the share
-    that the stack cannot
-    hide.
+    that the stack cannot hide.
 
     References
     ----------
     .. [1] D. Narayanan et al., arXiv:2104.04473; V. Korthikanti et al., arXiv:2205.05198; S. Rajbhandari et al., arXiv:1910.02054.
     """
     layers = arch.num_layers * 1.0
-    tokens = plan.micro_batch * sequence / plan.cp
     micro_batches = ceil(global_batch / (plan.dp * plan.micro_batch) - 1e-9)
-    stage_layers = layers / plan.pp
-    sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
-
-    # --- kernels of one micro-batch, an average layer
-    local_length = sequence / plan.cp
-    ramp = (local_length + stack.attention_length) / local_length  # short sequences fill the kernel badly
-    timed = time_operators(forward_operators(arch, plan, sequence, stack), device)
-    scores = [t for t in timed if t.operator.role == "attention"]
-    products = total_seconds(t for t in timed if t.operator.role != "attention") / layers
-    # kernels that store the score matrix move it several times
-    stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
-    attention = total_seconds(scores) * ramp / layers + stored / device.bandwidth
-    streams = stream_time(elementwise(arch, tokens, stack.elementwise, sharded).traffic, device.bandwidth)
-    local_experts = maximum(arch.num_experts / plan.ep, 1.0) if arch.num_experts else 0.0
-    if arch.num_moe_layers:
-        copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
-        width_moved = (arch.expert_latent_size or arch.hidden_size) + arch.expert_intermediate_size / plan.expert_tp
-        streams = streams + stream_time(stack.routed * copies * width_moved, device.bandwidth) * arch.num_moe_layers / layers
-    host = stack.layer_host + stack.expert_host * local_experts * arch.num_moe_layers / layers
-    vocabulary = time_operators([head(arch, tokens, plan.tp)], device)
-    head_forward = total_seconds(vocabulary)
-
-    # --- traffic of one layer in one direction
-    width = 2.0 * tokens * arch.hidden_size
-    tensor_span = place(plan.tp, 1.0, fabric).members
-    gathers = 4.0 * gather_time(width, tensor_span, fabric, protocol)
-    reduces = 2.0 * all_reduce_time(width, tensor_span, fabric, protocol)
-    tensor = where(plan.tp > 1.0, where(plan.sequence_parallel > 0.0, gathers, reduces), 0.0)
-    experts: Array = 0.0
-    if arch.num_moe_layers:
-        span = place(plan.ep, plan.expert_tp, fabric).members
-        sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
-        inner = (arch.expert_latent_size or arch.hidden_size) * 1.0
-        dispatch = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.dispatch_bytes, span, wires, exchange)
-        combine = exchange_time(sent, inner, arch.experts_per_token * 1.0, exchange.combine_bytes, span, wires, exchange)
-        experts = (dispatch + combine) * arch.num_moe_layers / layers
-    kv_width = (
-        (arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim))
-        if arch.attention == "mla"
-        else (2.0 * maximum(arch.num_kv_heads / plan.tp, 1.0) * arch.head_dim)
-    )
-    context = ring_pass_time(2.0 * tokens * kv_width, plan.tp, plan.cp, fabric)
+    k = _layer_kernels(arch, sequence, plan, device, stack)
+    t = _layer_traffic(arch, sequence, plan, fabric, wires, protocol, exchange, stack)
 
     # --- one layer forward and backward
     again = where(plan.recompute >= 2.0, 1.0, 0.0)
     again_core = where(plan.recompute >= 1.0, 1.0, 0.0) * (1.0 - stack.flash) + again * stack.flash
-    forward_kernels = products + attention + streams
-    backward_kernels = 2.0 * products + stack.attention_backward * attention + 2.0 * streams
-    repeated = again * (products + streams) + again_core * attention
-    exposed_tensor = tensor * (1.0 - stack.overlap_tensor)
-    exposed_experts = experts * (1.0 - stack.overlap_experts)
-    exposed_context = minimum(maximum(context - attention, 0.0) + (1.0 - stack.overlap_context) * context, context)
-    kernels = smooth_maximum(forward_kernels, host) + smooth_maximum(backward_kernels + repeated, 2.0 * host)
-    hidden_by_host = maximum(kernels - forward_kernels - backward_kernels - repeated, 0.0)  # not below zero by rounding
-    layer = kernels + (2.0 + again) * (exposed_tensor + exposed_experts) + 3.0 * exposed_context
-    head_both = 3.0 * head_forward
+    forward = k.products + k.attention + k.streams
+    backward = 2.0 * k.products + stack.attention_backward * k.attention + 2.0 * k.streams
+    repeated = again * (k.products + k.streams) + again_core * k.attention
+    kernels = smooth_maximum(forward, k.host) + smooth_maximum(backward + repeated, 2.0 * k.host)
+    waiting = maximum(kernels - forward - backward - repeated, 0.0)  # for the host; not below zero by rounding
+    tensor = t.tensor * (1.0 - stack.overlap_tensor)
+    experts = t.experts * (1.0 - stack.overlap_experts)
+    context = minimum(maximum(t.context - k.attention, 0.0) + (1.0 - stack.overlap_context) * t.context, t.context)
+    layer = kernels + (2.0 + again) * (tensor + experts) + 3.0 * context
+    head_both = 3.0 * k.head
 
+    # --- the pipeline
     stage = slowest_stage_time(layers, layer, plan.pp, plan.chunks, head_both)
-    sent = 2.0 * neighbour_time(width / sharded, plan.tp * plan.cp * plan.dp, plan.pp, fabric) * plan.chunks
-    busy = micro_batches * stage
-    bubble = stack.bubble * bubble_time(stage, plan.pp, plan.chunks)
-    hops = sent * (1.0 - stack.overlap_pipeline) * micro_batches + (plan.pp - 1.0) / plan.chunks * sent
+    share = micro_batches * stage / (layers * layer + head_both)  # of a whole body and head, run by the slowest stage in a step
+    warm_up = (plan.pp - 1.0) / plan.chunks
+    sends = t.stage * (1.0 - stack.overlap_pipeline) * micro_batches + warm_up * t.stage
 
     # --- data parallel traffic and the optimizer
-    expert_ranks = plan.ep
-    held = rank_parameters(arch, plan.tp, plan.pp, expert_ranks, plan.expert_tp)
-    dense_data = plan.dp * plan.cp
-    expert_data = maximum(plan.dp * plan.cp * plan.tp / (plan.ep * plan.expert_tp), 1.0)
-    dense_span = place(dense_data, plan.tp, fabric).members
-    expert_span = place(expert_data, plan.expert_tp * plan.ep, fabric).members
+    held = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp)
+    groups = _data_groups(plan)
+    data, owned = _data_parallel(arch, plan, held, groups, micro_batches, fabric, protocol, stack)
+    window = where(plan.zero >= 3.0, micro_batches * stage, stage)
+    exposed_data = data - minimum(stack.overlap_data * data, window)
+
+    parts = {
+        "matrix products": share * layers * 3.0 * k.products,
+        "attention": share * layers * (1.0 + stack.attention_backward) * k.attention,
+        "norms and elementwise": share * layers * 3.0 * k.streams,
+        "head": share * head_both,
+        "recomputation": share * layers * repeated,
+        "host launches": share * layers * waiting,
+        "tensor parallel": share * layers * (2.0 + again) * tensor,
+        "expert exchange": share * layers * (2.0 + again) * experts,
+        "context parallel": share * layers * 3.0 * context,
+        "pipeline sends": sends,
+        "pipeline bubble": stack.bubble * bubble_time(stage, plan.pp, plan.chunks),
+        "data parallel": exposed_data,
+        "optimizer": stream_time(owned * stack.optimizer_traffic, device.bandwidth),
+        "fixed": stack.step_fixed,
+    }
+    communication = {
+        "tensor parallel": share * layers * (2.0 + again) * t.tensor,
+        "expert exchange": share * layers * (2.0 + again) * t.experts,
+        "context parallel": share * layers * 3.0 * t.context,
+        "pipeline sends": t.stage * (micro_batches + warm_up),
+        "data parallel": data,
+    }
+    exposed = sum((parts[name] for name in communication), 0.0)
+    passes = micro_batches / plan.pp
+    flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
+    traffic = passes * (3.0 + again) * (k.traffic + layers * k.streams * device.bandwidth)
+    memory = _memory(arch, sequence, plan, held, stack, groups, micro_batches)
+    wire = sum(communication.values(), 0.0)
+    return TrainingStep(sum(parts.values(), 0.0), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    """Forward seconds of an average layer on one rank, and what the whole body asks for."""
+
+    products: Array
+    attention: Array
+    streams: Array
+    host: Array
+    """Of launching the layer's kernels."""
+    head: Array
+    flops: Array
+    core_flops: Array
+    head_flops: Array
+    traffic: Array
+    timed: list[Timed]
+
+
+def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, device: Device, stack: TrainingStack) -> _Kernels:
+    """Kernels of one micro-batch."""
+    layers = arch.num_layers * 1.0
+    tokens = plan.micro_batch * sequence / plan.cp
+    local_length = sequence / plan.cp
+    timed = time_operators(forward_operators(arch, plan, sequence, stack), device)
+    cores = [t for t in timed if t.operator.role == "attention"]
+    ramp = (local_length + stack.attention_length) / local_length  # short sequences fill the kernel badly
+    # kernels that store the score matrix move it several times
+    stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
+    sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
+    streams = stream_time(elementwise(arch, tokens, stack.elementwise, sharded).traffic, device.bandwidth)
+    host = stack.layer_host
+    if arch.num_moe_layers:
+        moe = arch.num_moe_layers / layers
+        copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
+        width = (arch.expert_latent_size or arch.hidden_size) + arch.expert_intermediate_size / plan.expert_tp
+        streams = streams + stream_time(stack.routed * copies * width, device.bandwidth) * moe
+        host = host + stack.expert_host * maximum(arch.num_experts / plan.ep, 1.0) * moe
+    vocabulary = time_operators([head(arch, tokens, plan.tp)], device)
+    return _Kernels(
+        products=total_seconds(t for t in timed if t.operator.role != "attention") / layers,
+        attention=total_seconds(cores) * ramp / layers + stored / device.bandwidth,
+        streams=streams,
+        host=host,
+        head=total_seconds(vocabulary),
+        flops=sum((t.flops for t in timed), 0.0),
+        core_flops=sum((t.flops for t in cores), 0.0),
+        head_flops=sum((t.flops for t in vocabulary), 0.0),
+        traffic=sum((t.traffic for t in timed), 0.0),
+        timed=timed + vocabulary,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """Seconds of communication of an average layer in one direction, nothing hidden; and of a stage's sends both ways."""
+
+    tensor: Array
+    experts: Array
+    context: Array
+    stage: Array
+
+
+def _layer_traffic(
+    arch: Architecture,
+    sequence: Array,
+    plan: TrainingPlan,
+    fabric: Fabric,
+    wires: Fabric,
+    protocol: Protocol,
+    exchange: ExpertExchange,
+    stack: TrainingStack,
+) -> _Traffic:
+    """Tensor, expert, context and pipeline traffic of one micro-batch."""
+    tokens = plan.micro_batch * sequence / plan.cp
+    width = 2.0 * tokens * arch.hidden_size
+    tensor_span = place(plan.tp, 1.0, fabric).members
+    gathers = 4.0 * gather_time(width, tensor_span, fabric, protocol)
+    reduces = 2.0 * all_reduce_time(width, tensor_span, fabric, protocol)
+    experts: Array = 0.0
+    if arch.num_moe_layers:
+        span = place(plan.ep, plan.expert_tp, fabric).members
+        sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
+        inner, copies = (arch.expert_latent_size or arch.hidden_size) * 1.0, arch.experts_per_token * 1.0
+        dispatch = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, wires, exchange)
+        combine = exchange_time(sent, inner, copies, exchange.combine_bytes, span, wires, exchange)
+        experts = (dispatch + combine) * arch.num_moe_layers / arch.num_layers
+    key_value: Array
+    if arch.attention == "mla":
+        key_value = arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)
+    else:
+        key_value = 2.0 * maximum(arch.num_kv_heads / plan.tp, 1.0) * arch.head_dim
+    sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
+    return _Traffic(
+        tensor=where(plan.tp > 1.0, where(plan.sequence_parallel > 0.0, gathers, reduces), 0.0),
+        experts=experts,
+        context=ring_pass_time(2.0 * tokens * key_value, plan.tp, plan.cp, fabric),
+        stage=2.0 * neighbour_time(width / sharded, plan.tp * plan.cp * plan.dp, plan.pp, fabric) * plan.chunks,
+    )
+
+
+def _data_groups(plan: TrainingPlan) -> tuple[Array, Array]:
+    """Ranks that hold the same dense parameters, and the same experts."""
+    return plan.dp * plan.cp, maximum(plan.dp * plan.cp * plan.tp / (plan.ep * plan.expert_tp), 1.0)
+
+
+def _data_parallel(
+    arch: Architecture,
+    plan: TrainingPlan,
+    held: RankParameters,
+    groups: tuple[Array, Array],
+    micro_batches: Array,
+    fabric: Fabric,
+    protocol: Protocol,
+    stack: TrainingStack,
+) -> tuple[Array, Array]:
+    """Seconds of gradient and parameter traffic of a step, nothing hidden; and parameters that one rank updates."""
+    stage_layers = arch.num_layers / plan.pp
+    spans = place(groups[0], plan.tp, fabric).members, place(groups[1], plan.expert_tp * plan.ep, fabric).members
 
     def over_ranks(size: Array) -> Array:
         """All buckets, one a layer, of dense and expert parameters."""
         time: Array = 0.0
-        for parameters, span in ((held.dense, dense_span), (held.experts, expert_span)):
+        for parameters, span in zip((held.dense, held.experts), spans, strict=True):
             one = gather_time(parameters * size / stage_layers, span, fabric, protocol)
             time = time + where(parameters > 0.0, stage_layers * one, 0.0)
         return time
 
     scatter, collect = over_ranks(stack.gradient_bytes), over_ranks(stack.gather_bytes)
-    sharded_weights = plan.zero >= 3.0
-    data = where(sharded_weights, micro_batches * (scatter + 2.0 * collect), scatter + collect)
-    window = where(sharded_weights, busy, stage)
-    exposed_data = data - minimum(stack.overlap_data * data, window)
-    owned = where(plan.zero >= 1.0, held.dense / dense_data + held.experts / expert_data, held.dense + held.experts)
-    optimizer = stream_time(owned * stack.optimizer_traffic, device.bandwidth)
-
-    # --- sums
-    per_stage = stage / (layers * layer + head_both)  # share of the whole body and head that the slowest stage runs
-    scale = micro_batches * per_stage
-    backward = backward_kernels + forward_kernels
-    parts = {
-        "matrix products": scale * layers * 3.0 * products,
-        "attention": scale * layers * (attention + stack.attention_backward * attention),
-        "norms and elementwise": scale * layers * 3.0 * streams,
-        "head": scale * head_both,
-        "recomputation": scale * layers * repeated,
-        "host launches": scale * layers * hidden_by_host,
-        "tensor parallel": scale * layers * (2.0 + again) * exposed_tensor,
-        "expert exchange": scale * layers * (2.0 + again) * exposed_experts,
-        "context parallel": scale * layers * 3.0 * exposed_context,
-        "pipeline sends": hops,
-        "pipeline bubble": bubble,
-        "data parallel": exposed_data,
-        "optimizer": optimizer,
-        "fixed": stack.step_fixed + 0.0 * backward,
-    }
-    step = sum(parts.values(), 0.0)
-    communication = {
-        "tensor parallel": scale * layers * (2.0 + again) * tensor,
-        "expert exchange": scale * layers * (2.0 + again) * experts,
-        "context parallel": scale * layers * 3.0 * context,
-        "pipeline sends": sent * (micro_batches + (plan.pp - 1.0) / plan.chunks),
-        "data parallel": data,
-    }
-    exposed = parts["tensor parallel"] + parts["expert exchange"] + parts["context parallel"] + parts["pipeline sends"] + exposed_data
-
-    flops_forward = sum((t.flops for t in timed), 0.0) + 3.0 * 0.0
-    core_flops = sum((t.flops for t in scores), 0.0)
-    body_flops = (3.0 + again) * (flops_forward - core_flops) + (3.5 + again) * core_flops
-    share = micro_batches / plan.pp
-    flops = share * (body_flops + 3.0 * sum((t.flops for t in vocabulary), 0.0))
-    traffic = share * (3.0 + again) * (sum((t.traffic for t in timed), 0.0) + layers * streams * device.bandwidth)
-    memory = _memory(arch, sequence, plan, held, stack, dense_data, expert_data, micro_batches)
-    return TrainingStep(step, parts, communication, exposed, memory, timed + vocabulary, flops, traffic, sum(communication.values(), 0.0))
+    data = where(plan.zero >= 3.0, micro_batches * (scatter + 2.0 * collect), scatter + collect)
+    owned = where(plan.zero >= 1.0, held.dense / groups[0] + held.experts / groups[1], held.dense + held.experts)
+    return data, owned
 
 
 def _memory(
@@ -279,15 +344,12 @@ def _memory(
     plan: TrainingPlan,
     held: RankParameters,
     stack: TrainingStack,
-    dense_data: Array,
-    expert_data: Array,
+    groups: tuple[Array, Array],
     micro_batches: Array,
 ) -> dict[str, Array]:
     """Bytes of the fullest rank, the first pipeline stage."""
     tokens = plan.micro_batch * sequence / plan.cp
-    state = training_state_bytes(
-        held, stack.weight_memory, stack.gradient_memory, stack.optimizer_memory, plan.zero, dense_data, expert_data
-    )
+    state = training_state_bytes(held, stack.weight_memory, stack.gradient_memory, stack.optimizer_memory, plan.zero, *groups)
     copies = arch.experts_per_token * stack.imbalance
     layer = layer_activation_bytes(arch, tokens, sequence, plan.tp, plan.sequence_parallel, stack.dropout, stack.flash, copies)
     mixers = arch.attention_layers / arch.num_layers  # the average layer holds so many score matrices

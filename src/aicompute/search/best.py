@@ -249,7 +249,7 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
     if not fits.any():
         index = int(np.argmin(np.broadcast_to(np.asarray(out.memory_share), rate.shape)))
         return Choice({k: float(v[index]) for k, v in columns.items()}, 0.0, False, "memory", counts=counts)
-    order = np.argsort(-np.where(fits, rate, -np.inf))[:6]
+    order = np.argsort(-np.where(fits, rate, -np.inf), kind="stable")[:6]
     index = int(order[0])
     others = tuple(
         {**{k: float(v[k2]) for k, v in columns.items()}, "objective": float(rate[k2])} for k2 in map(int, order[1:]) if fits[k2]
