@@ -6,14 +6,9 @@ from dataclasses import dataclass
 
 from aicompute.numerics import Array, maximum, minimum, where
 from aicompute.workload.architecture import Architecture
-from aicompute.workload.parameters import (
-    expert_parameters,
-    indexer_elements_per_token,
-    kv_bytes_per_token_layer,
-    mtp_parameters,
-    recurrent_state_elements,
-    total_parameters,
-)
+from aicompute.workload.cache import indexer_elements_per_token, kv_bytes_per_token_layer, recurrent_state_elements
+from aicompute.workload.layer_parameters import expert_parameters
+from aicompute.workload.parameters import mtp_parameters, total_parameters
 
 
 @dataclass(frozen=True, slots=True)
