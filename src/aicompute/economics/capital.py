@@ -96,6 +96,10 @@ def annuity(capital: Array, rate: Array, periods: Array, residual: Array = 0.0) 
     -----
     .. math:: A = C \left(\mathrm{CRF}(r, n) - s\,\mathrm{SFF}(r, n)\right)
 
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "capital recovery with return".
+
     Examples
     --------
     >>> round(float(annuity(100.0, 0.10, 5.0, residual=0.20)), 4)
@@ -124,6 +128,12 @@ def capital_cost_rate(capital: Array, rate: Array, life: Array, residual: Array 
     The annuity over ``life / period`` periods at ``rate * period``, spread evenly over a period. A year that differs from `YEAR` by a leap
     day moves the result by 0.07 %; give the period in which the rate was stated.
 
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "capital recovery with return".
+    .. [2] L. A. Barroso, U. Hölzle, P. Ranganathan, The Datacenter as a Computer, 3rd ed. (2018), chapter 6, for interest and life of
+           servers.
+
     Examples
     --------
     CloudMatrix 384 at 8.2 M USD, 10 %, 5 years, per accelerator-hour:
@@ -146,6 +156,10 @@ def present_value(payment: Array, rate: Array, periods: Array) -> Array:
     Returns
     -------
     shape (...), broadcast of the inputs [USD].
+
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "present-worth factor, equal payment series".
 
     Examples
     --------
@@ -170,6 +184,10 @@ def net_present_value(flows: NDArray[np.float64], rate: Array) -> Array:
     Notes
     -----
     .. math:: \mathrm{NPV} = \sum_t \frac{F_t}{(1 + r)^t}
+
+    References
+    ----------
+    .. [1] R. A. Brealey, S. C. Myers, F. Allen, Principles of Corporate Finance, "net present value".
 
     Examples
     --------
@@ -198,6 +216,11 @@ def weighted_cost_of_capital(equity_share: Array, equity_rate: Array, debt_rate:
     Notes
     -----
     .. math:: \mathrm{WACC} = e\,r_e + (1 - e)\,r_d\,(1 - t)
+
+    References
+    ----------
+    .. [1] R. A. Brealey, S. C. Myers, F. Allen, Principles of Corporate Finance, "after-tax weighted-average cost of capital".
+    .. [2] F. Modigliani, M. H. Miller, Am. Econ. Rev. 53 (1963) 433, for the tax that interest saves.
 
     Examples
     --------

@@ -48,6 +48,11 @@ def embodied_carbon_rate(embodied: Array, life: Array, utilisation: Array = 1.0)
     -------
     shape (...), broadcast of the inputs [kg/s].
 
+    References
+    ----------
+    .. [1] U. Gupta et al., "ACT", ISCA 2022, equation 1: embodied carbon by share of the lifetime.
+    .. [2] NVIDIA, Product carbon footprint summary, HGX H100 (2025), for the example.
+
     Examples
     --------
     An HGX H100 board with 1,312 kg over 5 years, grams per GPU-hour:
@@ -106,6 +111,11 @@ def carbon_per_token(operational_rate: Array, embodied_rate: Array, throughput: 
     Returns
     -------
     shape (...), broadcast of the inputs [kg/token].
+
+    References
+    ----------
+    .. [1] ISO/IEC 21031:2024, Software Carbon Intensity: operational and embodied emissions per functional unit.
+    .. [2] U. Gupta et al., "ACT", ISCA 2022, equation 1.
 
     Examples
     --------

@@ -141,6 +141,10 @@ def rental_cost_rate(price: Array, accelerators: Array, paid_share: Array = 1.0)
     -------
     shape (...), broadcast of the inputs [USD/s].
 
+    References
+    ----------
+    .. [1] M. Armbrust et al., "A view of cloud computing", Commun. ACM 53 (2010) 50, for paying by use.
+
     Examples
     --------
     >>> rental_cost_rate(2.0 / 3600, 8.0) * 3600
@@ -167,6 +171,10 @@ def cost_per_token(cost_rate: Array, throughput: Array, utilisation: Array = 1.0
     -----
     The cost rate must already hold the energy of the same utilisation.
 
+    References
+    ----------
+    .. [1] R. Pope et al., "Efficiently scaling transformer inference", arXiv:2211.05102, for cost as chip-seconds per token.
+
     Examples
     --------
     0.7873 USD per hour and 1,943 token/s, per million tokens:
@@ -190,6 +198,11 @@ def run_duration(tokens: Array, throughput: Array, goodput: Array = 1.0) -> Arra
     -------
     shape (...), broadcast of the inputs [s].
 
+    References
+    ----------
+    .. [1] A. Kokolis et al., "Revisiting reliability in large-scale machine learning research clusters", arXiv:2410.21680, for the
+           effective training time ratio.
+
     Examples
     --------
     >>> run_duration(900.0, 10.0, 0.9)
@@ -212,6 +225,11 @@ def run_cost(cost_rate: Array, tokens: Array, throughput: Array, goodput: Array 
     -------
     shape (...), broadcast of the inputs [USD].
 
+    References
+    ----------
+    .. [1] DeepSeek-AI, "DeepSeek-V3 technical report", arXiv:2412.19437, table 1: 2,664 K H800-hours of pre-training, 5.328 M USD.
+    .. [2] B. Cottier et al., "The rising costs of training frontier AI models", arXiv:2405.21015.
+
     Examples
     --------
     DeepSeek-V3: 180 K H800-hours per trillion tokens at 2 USD/h, for 14.8 trillion tokens, in million USD:
@@ -233,6 +251,11 @@ def break_even_throughput(cost_rate: Array, token_cost: Array) -> Array:
     Returns
     -------
     shape (...), broadcast of the inputs [token/s].
+
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "break-even analysis".
+    .. [2] R. Pope et al., "Efficiently scaling transformer inference", arXiv:2211.05102, for cost as chip-seconds per token.
 
     Examples
     --------
@@ -263,6 +286,19 @@ def break_even_price(
     Notes
     -----
     `ownership_cost_rate` is linear in the price; this is its inverse.
+
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "break-even analysis".
+
+    Examples
+    --------
+    The example of `ownership_cost_rate` the other way round, in million USD:
+
+    >>> terms = SiteTerms(electricity_price=0.0826 / 3.6e6, pue=1.2, capital_rate=0.10 / YEAR, capital_life=5 * YEAR,
+    ...                   facility_capital=0.0, facility_life=15 * YEAR, facility_rate=0.08 / YEAR, operation_fraction=0.0)
+    >>> round(float(break_even_price(0.7873 * 384 / 3600, 559e3, 559e3, terms)) / 1e6, 2)
+    8.2
     """
     without = ownership_cost_rate(0.0, rated_power, mean_power, terms, imported=imported, period=period).total
     per_dollar = ownership_cost_rate(1.0, 0.0, 0.0, terms, imported=imported, period=period).total
@@ -288,6 +324,11 @@ def break_even_utilisation(fixed_rate: Array, idle_energy_rate: Array, busy_ener
     .. math:: u = \frac{F + E_{idle}}{R - (E_{busy} - E_{idle})}
 
     Holds where the rent is above the marginal energy, R > E_busy − E_idle; else owning never pays and the result is negative.
+
+    References
+    ----------
+    .. [1] M. Armbrust et al., "A view of cloud computing", Commun. ACM 53 (2010) 50, for the utilisation that decides between owning and
+           renting.
 
     Examples
     --------

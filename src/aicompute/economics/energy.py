@@ -22,6 +22,10 @@ def mean_power(busy: Array, idle: Array, utilisation: Array) -> Array:
     -----
     Linear in time, not in load: ``busy`` already holds what the load does to the chip.
 
+    References
+    ----------
+    .. [1] L. A. Barroso, U. Hölzle, IEEE Computer 40 (2007) 33, The case for energy-proportional computing (idle power and utilisation).
+
     Examples
     --------
     >>> mean_power(1000.0, 200.0, 0.75)
@@ -42,6 +46,11 @@ def energy_cost_rate(power: Array, pue: Array, price: Array) -> Array:
     Returns
     -------
     shape (...), broadcast of the inputs [USD/s].
+
+    References
+    ----------
+    .. [1] C. D. Patel, A. J. Shah, Cost model for planning, development and operation of a data center, HPL-2005-107 (2005).
+    .. [2] ISO/IEC 30134-2:2016, Power usage effectiveness.
 
     Examples
     --------
@@ -69,6 +78,10 @@ def demand_cost_rate(peak_power: Array, pue: Array, charge: Array) -> Array:
     Notes
     -----
     Average prices of statistics offices are revenue over sales and hold the demand charge already: give 0 with them.
+
+    References
+    ----------
+    .. [1] H. Xu, B. Li, Reducing electricity demand charge for data centers with partial execution, arXiv:1307.5442.
 
     Examples
     --------
