@@ -10,6 +10,7 @@ import ast
 import html
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -304,7 +305,35 @@ def command_line() -> str:
     return "\n".join(command_text(name, command) for name, command in commands())
 
 
+# The front page
+
+
+def output_of(*command: str) -> str:
+    """What a Python command prints, at 80 columns."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, cwd=ROOT, env=environment).stdout
+
+
+def verdict() -> str:
+    """The headline without its middle: decode by latency, the whole service, training, and the verdict."""
+    lines = output_of("-m", "aicompute.cli", "compare", "cloudmatrix-384", "gb200-nvl72").splitlines()
+    table = next(k for k, line in enumerate(lines) if line.startswith("90 % intervals"))
+    kept, keep = lines[: table + 2], False
+    for line in lines[table + 2 : lines.index("", table)]:
+        if not line.startswith(" "):
+            keep = line.startswith(("Decode, tokens/s", "Whole service, TTFT", "Training"))
+        kept += [line] if keep else []
+    return "\n".join(["```", *kept, "", *lines[lines.index("Verdict") :], "```"])
+
+
+def blind() -> str:
+    """Published rates beside predictions."""
+    return output_of(str(ROOT / "benchmarks" / "front_page.py"))
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "verdict": verdict,
+    "blind": blind,
     "formulas": formula_tables,
     "common": common_table,
     **{kind: (lambda kind=kind: schema_table(kind)) for kind in ("accelerators", "systems", "models", "stacks", "sites")},
@@ -343,7 +372,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.evidence:
         parts["errors"] = lambda: errors_on(given.evidence)
     stale = []
-    for page in sorted(DOCS.glob("*.md")):
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
         old = page.read_text(encoding="utf-8")
         new = renewed(old, parts)
         if new != old:

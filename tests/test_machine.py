@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aicompute.machine.records import Kernel, Rates
-from aicompute.machine.roofline import matrix_time, overlap_pair, power_limited_share, shape_penalty, stream_time
+from aicompute.machine.roofline import matrix_time, overlap_pair, shape_penalty, stream_time
 from aicompute.numerics import ceil, exp, floor, log2, maximum, minimum, safe_divide, smooth_maximum, sqrt, where
 from aicompute.specs import Library
 
@@ -86,13 +86,6 @@ def test_no_groups_cost_nothing():
 def test_stream_time(traffic, bandwidth, launch):
     assert stream_time(traffic, bandwidth, launch) >= launch
     assert stream_time(2 * traffic, 2 * bandwidth, launch) == pytest.approx(stream_time(traffic, bandwidth, launch), rel=1e-12)
-
-
-@given(peak=st.floats(1e13, 1e16), tdp=st.floats(50.0, 3000.0))
-def test_power_limited_share_is_a_share_that_grows_with_power(peak, tdp):
-    share = power_limited_share(peak, tdp, 1.1e12, 0.62)
-    assert 0.0 < share <= 1.0
-    assert power_limited_share(peak, 2 * tdp, 1.1e12, 0.62) >= share
 
 
 # --- arrays equal floats

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--equal", metavar="WHAT", help="Equal accelerators, power, cost or flops; the last system sets how much.")
 @common_options
 def command(systems: Sequence[str], scenario: Mapping[str, Any], equal: str | None, format: str, library: Library) -> None:
-    r"""Compare SYSTEMs on equal terms.
+    """Compare SYSTEMs on equal terms.
 
     Two systems and nothing else give the headline: decode at four latencies, prefill, the whole service and training. Any option of the
     scenario gives that scenario. Exit code 4: no system can do it.
@@ -30,7 +30,7 @@ def command(systems: Sequence[str], scenario: Mapping[str, Any], equal: str | No
     aicompute compare cloudmatrix-384 gb200-nvl72
     aicompute compare gb200 910c --workload decode --tpot '30 ms'
     aicompute compare gb200 910c --workload training --equal flops
-    """
+    """  # noqa: D301
     from aicompute import api
 
     if not systems:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Add every operator, every value used with its source, and what the interval is made of.")
 @common_options
 def command(system: str, scenario: Mapping[str, Any], explain: bool, format: str, library: Library) -> None:
-    r"""Estimate what SYSTEM delivers in one scenario, in detail.
+    """Estimate what SYSTEM delivers in one scenario, in detail.
 
     Exit code 4: no plan fits, or none meets the latency targets; what is best is said.
 
@@ -30,7 +30,7 @@ def command(system: str, scenario: Mapping[str, Any], explain: bool, format: str
     aicompute estimate gb200-nvl72 --workload decode --tpot '50 ms' --explain
     aicompute estimate dgx-h100 --model llama-3-70b --workload training \
       --accelerators 1024
-    """
+    """  # noqa: D301
     from aicompute import api
 
     if isinstance(scenario["site"], list):

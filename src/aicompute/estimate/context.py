@@ -88,6 +88,8 @@ class Records:
     wires: Fabric
     protocol: Protocol
     exchange: ExpertExchange
+    link: Array
+    """Inverse bandwidth of the scale-up tier, which carries most bytes [s/B]."""
     training: TrainingStack | None
     serving: ServingStack | None
     acceptance: Array
@@ -172,9 +174,8 @@ def _scene(
         fitting = [
             s for s in lib.ids("stacks") if lib.load("stacks", s).get("kind") == role and vendor in lib.load("stacks", s).get("vendors")
         ]
-        raise UsageError(
-            f"stack {stack_spec.id!r} does not run on {vendor} accelerators ({accelerator.id}); these do: {', '.join(fitting)}"
-        )
+        others = f"these do: {', '.join(fitting)}" if fitting else f"no {role} stack does"
+        raise UsageError(f"stack {stack_spec.id!r} does not run on {vendor} accelerators ({accelerator.id}); {others}")
     place = str(system_spec.get("home_site")) if site == "home" else (site or "us-average")
     if not 0.0 < utilisation <= 1.0:
         raise UsageError(f"utilisation = {utilisation:g}: expected a share above 0, at most 1")
@@ -221,7 +222,9 @@ def drawn(s: Scene, count: int) -> Records:
     key = f"drawn {count}"
     if key not in s.memo:
         sampler = inputs.Sampler(count)
-        residual = s.stack.si("residual.step") * sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
+        # most of what a stack gets wrong it gets wrong on every system
+        common, own = sampler.normal(f"residual|{s.stack.id}"), sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
+        residual = s.stack.si("residual.step") * (np.sqrt(0.7) * common + np.sqrt(0.3) * own)
         s.memo[key] = records(s, sampler, np.exp(residual))
     found: Records = s.memo[key]
     return found
@@ -239,6 +242,7 @@ def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Re
         wires=wires,
         protocol=inputs.protocol_record(s.stack, read),
         exchange=exchange,
+        link=fabric[1 if next(iter(s.system.get("tiers"))) == "in-package" else 0].inverse_bandwidth,
         training=inputs.training_stack_record(s.stack, s.precision, read) if s.training else None,
         serving=None if s.training else inputs.serving_stack_record(s.stack, read),
         acceptance=0.0 if s.training else read(s.stack, "drafts.acceptance"),

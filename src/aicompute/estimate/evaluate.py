@@ -60,7 +60,7 @@ def training_outcome(s: Scene, r: Records, w: Workload, plan: TrainingPlan, cost
     }
     if cost:
         paid = account(
-            s, r, rate * good, step.flops / time * used, step.traffic / time * used, step.wire / time * used / r.fabric[1].inverse_bandwidth
+            s, r, rate * good, step.flops / time * used, step.traffic / time * used, step.wire / time * used / r.link
         )
         metrics |= _money(s, paid)
         if w.tokens is not None:
@@ -105,7 +105,7 @@ def _engine_metrics(
     }
     if cost:
         flops = issued_flops(step.timed, r.power.rows) / e.plan.pp / seconds
-        wire = step.wire / seconds / r.wires[1].inverse_bandwidth
+        wire = step.wire / seconds / r.link
         # a pipeline's step is the way through all stages; each stage works on other micro-batches meanwhile
         together = e.plan.pp * work * busy
         metrics |= _money(s, account(s, r, tokens_rate, flops * together, step.traffic / seconds * together, wire * work * busy))
@@ -144,7 +144,7 @@ def prefill_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequen
     rate = prefill_rate(e, sequences, fresh, w.input_length * w.prefix_hit)
     engines = floor(s.devices / plan.devices)
     batch = rate.ttft * r.time_factor
-    total = engines * sequences * w.input_length / batch
+    total = engines * rate.output_rate * w.input_length / r.time_factor
     share, parts = serving_memory(e, sequences, w.input_length)
     metrics = {
         "tokens_per_s_per_accelerator": total / s.accelerators,
@@ -191,7 +191,7 @@ def pools_outcome(
     each = s.devices / s.accelerators  # working devices an accelerator paid for
     batch = prefill.ttft * r.time_factor
     tpot = decode.tpot * r.time_factor
-    in_rate = prompts * w.input_length / batch / first.devices * each
+    in_rate = prefill.output_rate / r.time_factor * w.input_length / first.devices * each
     out_rate = sequences / tpot / then.devices * each
     per_accelerator, share = pooled_rate(in_rate, out_rate, w.input_length, w.output_length)
     total = per_accelerator * s.accelerators
@@ -201,7 +201,7 @@ def pools_outcome(
     pieces = [(prefill, e_prefill, share), (decode, e_decode, 1.0 - share)]
     flops = sum((issued_flops(p.step.timed, r.power.rows) / (p.step.step * r.time_factor) * part for p, _, part in pieces), 0.0)
     traffic = sum((p.step.traffic * e.plan.pp / (p.step.step * r.time_factor) * part for p, e, part in pieces), 0.0)
-    wire = sum((p.step.wire / (p.step.step * r.time_factor) * part for p, _, part in pieces), 0.0) / r.wires[1].inverse_bandwidth
+    wire = sum((p.step.wire / (p.step.step * r.time_factor) * part for p, _, part in pieces), 0.0) / r.link
     # seconds of a device per output token, by pool
     prompt_seconds = w.input_length / w.output_length / (in_rate / each)
     answer_seconds = 1.0 / (out_rate / each)

@@ -139,17 +139,15 @@ def _known(name: str, known: Mapping[str, object] | tuple[str, ...], what: str) 
 
 
 def runnable(accelerator: Spec, word: str) -> str:
-    """The precision an accelerator can compute a format in: its own, else the next wider one (weights stay as small as asked)."""
+    """The precision an accelerator computes a format in fastest: its own, or the next wider one where it has none or gains nothing."""
+    narrow = {"fp4": ("fp4",), "fp6": ("fp6", "fp8"), "fp8": ("fp8", "int8"), "int8": ("int8", "fp8")}
     peak = PRECISIONS[word][0]
-    for candidate in {
-        "fp4": ("fp4", "bf16"),
-        "fp6": ("fp6", "fp8", "bf16"),
-        "fp8": ("fp8", "int8", "bf16"),
-        "int8": ("int8", "fp8", "bf16"),
-    }.get(peak, (peak, "bf16")):
-        if accelerator.has(f"peak.{candidate}"):
-            return candidate
-    return "bf16"
+    own = next((c for c in narrow.get(peak, (peak,)) if accelerator.has(f"peak.{c}")), "bf16")
+
+    def reached(candidate: str) -> float:
+        return accelerator.si(f"peak.{candidate}") * accelerator.si(f"efficiency.{candidate}")
+
+    return max((own, "bf16"), key=reached)
 
 
 def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
@@ -288,6 +286,7 @@ def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reade
         gradient_memory=read(stack, "memory.gradients"),
         optimizer_memory=read(stack, "memory.optimizer"),
         optimizer_traffic=read(stack, "memory.optimizer_traffic"),
+        activation_share=read(stack, "memory.activations"),
         reserve=read(stack, "memory.reserve"),
         imbalance=read(stack, "experts.imbalance"),
         dropout=read(stack, "memory.dropout"),

@@ -117,7 +117,8 @@ def prefill_rate(engine: Engine, sequences: Array, input_length: Array, prefix: 
     step = bulk.step(Load(0.0, 1.0, 1.0, together, length, seen))
     time = chunks * step.step
     rate = sequences * input_length / time
-    return Rate(sequences / time, rate, 0.0 * time, time, sequences, step)
+    last = time + (engine.plan.pp - 1.0) / engine.plan.pp * step.step  # the last micro-batch leaves the pipeline
+    return Rate(sequences / time, rate, 0.0 * time, last, sequences, step)
 
 
 def in_flight_rate(

@@ -66,6 +66,8 @@ class TrainingStack:
     gradient_memory: Array
     optimizer_memory: Array
     optimizer_traffic: Array
+    activation_share: Array
+    """Activations kept over those of a plain 16-bit run (8-bit caching, cheap parts recomputed)."""
     reserve: Array
     imbalance: Array
     dropout: Array
@@ -156,14 +158,18 @@ def training_step(
     kernels = smooth_maximum(forward, k.host) + smooth_maximum(backward + repeated, 2.0 * k.host)
     waiting = maximum(kernels - forward - backward - repeated, 0.0)  # for the host; not below zero by rounding
     tensor = t.tensor * (1.0 - stack.overlap_tensor)
-    experts = t.experts * (1.0 - stack.overlap_experts)
+    directions = 2.0 + again
+    # no more hides than there are kernels to hide behind
+    experts = t.experts - minimum(stack.overlap_experts * t.experts, kernels / directions)
     context = minimum(maximum(t.context - k.attention, 0.0) + (1.0 - stack.overlap_context) * t.context, t.context)
-    layer = kernels + (2.0 + again) * (tensor + experts) + 3.0 * context
-    head_both = 3.0 * k.head
+    layer = kernels + directions * (tensor + experts) + 3.0 * context
+    # layers that predict further tokens sit beside the head, each with a head of its own
+    head_both = 3.0 * k.head * (1.0 + arch.mtp_layers)
+    tail = head_both + arch.mtp_layers * layer
 
     # --- the pipeline
-    stage = slowest_stage_time(layers, layer, plan.pp, plan.chunks, head_both)
-    share = micro_batches * stage / (layers * layer + head_both)  # of a whole body and head, run by the slowest stage in a step
+    stage = slowest_stage_time(layers, layer, plan.pp, plan.chunks, tail)
+    share = micro_batches * stage / (layers * layer + tail)  # of a whole body and head, run by the slowest stage in a step
     warm_up = (plan.pp - 1.0) / plan.chunks
     sends = t.stage * (1.0 - stack.overlap_pipeline) * micro_batches + warm_up * t.stage
 
@@ -179,10 +185,11 @@ def training_step(
         "attention": share * layers * (1.0 + stack.attention_backward) * k.attention,
         "norms and elementwise": share * layers * 3.0 * k.streams,
         "head": share * head_both,
+        "multi-token prediction": share * arch.mtp_layers * layer,
         "recomputation": share * layers * repeated,
         "host launches": share * layers * waiting,
-        "tensor parallel": share * layers * (2.0 + again) * tensor,
-        "expert exchange": share * layers * (2.0 + again) * experts,
+        "tensor parallel": share * layers * directions * tensor,
+        "expert exchange": share * layers * directions * experts,
         "context parallel": share * layers * 3.0 * context,
         "pipeline sends": sends,
         "pipeline bubble": stack.bubble * bubble_time(stage, plan.pp, plan.chunks),
@@ -191,8 +198,8 @@ def training_step(
         "fixed": stack.step_fixed,
     }
     communication = {
-        "tensor parallel": share * layers * (2.0 + again) * t.tensor,
-        "expert exchange": share * layers * (2.0 + again) * t.experts,
+        "tensor parallel": share * layers * directions * t.tensor,
+        "expert exchange": share * layers * directions * t.experts,
         "context parallel": share * layers * 3.0 * t.context,
         "pipeline sends": t.stage * (micro_batches + warm_up),
         "data parallel": data,
@@ -356,7 +363,7 @@ def _memory(
     scores = where(stack.flash > 0.0, 0.0, 5.0 * tokens * arch.num_heads * sequence / plan.tp * mixers)
     kept = kept_activation_bytes(layer, tokens, arch.hidden_size, plan.tp, plan.sequence_parallel, plan.recompute, scores)
     flight = in_flight(plan.pp, plan.chunks, micro_batches)
-    activations = kept * arch.num_layers / plan.pp * flight + where(plan.recompute >= 2.0, layer, 0.0)
+    activations = stack.activation_share * kept * arch.num_layers / plan.pp * flight + where(plan.recompute >= 2.0, layer, 0.0)
     logits = tokens * arch.vocab_size / plan.tp * 6.0 * (1.0 / plan.pp)  # 16-bit logits and fp32 loss, on the last stage only
     # sharded weights are gathered a layer at a time
     gathered = where(plan.zero >= 3.0, 2.0 * (held.dense + held.experts) * stack.weight_memory * plan.pp / arch.num_layers, 0.0)

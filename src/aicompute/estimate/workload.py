@@ -46,8 +46,14 @@ def _time(name: str, value: Any) -> float | None:
     return seconds
 
 
+_SCALES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+
+
 def _count(name: str, value: Any, least: float = 1.0) -> float:
-    number = parse(value, "count")
+    scale = 1.0
+    if isinstance(value, str) and value[-1:].upper() in _SCALES:  # "14.8T" tokens
+        value, scale = value[:-1], _SCALES[value[-1].upper()]
+    number = scale * parse(value, "count")
     if not least <= number < 1e18:
         bound = "at most 1e18" if number >= 1e18 else f"at least {least:g}"
         raise UsageError(f"{name} = {value!r}: expected a number of {bound}")

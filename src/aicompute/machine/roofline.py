@@ -133,36 +133,3 @@ def stream_time(traffic: Array, bandwidth: Array, launch: Array = 0.0) -> Array:
     0.001
     """
     return traffic / bandwidth + launch
-
-
-def power_limited_share(peak: Array, tdp: Array, knee: Array, exponent: Array) -> Array:
-    r"""Share of the peak that dense arithmetic can hold within the power limit.
-
-    Parameters
-    ----------
-    peak : shape (...)       Dense bf16 peak of the package [FLOP/s].
-    tdp : shape (...)        Power limit [W].
-    knee : shape (...)       Peak per watt from which the limit binds [FLOP/s/W].
-    exponent : shape (...)   Steepness beyond the knee [1].
-
-    Returns
-    -------
-    shape (...) between 0 and 1.
-
-    Notes
-    -----
-    .. math:: (1 + (x / x_0)^{4 p})^{-1/4}, \quad x = \text{peak} / \text{TDP}
-
-    Measured maximum matrix rates over peak: A100 0.87 at 0.78 TFLOP/s/W, H100 0.80 at 1.41, B200 0.78 at 2.25, GB200 0.73 at 2.08. Used
-    for devices with no measured rate and for chips sold with a lower limit.
-
-    References
-    ----------
-    .. [1] S. Bekman, ml-engineering, Maximum Achievable Matmul FLOPS table (2024-2026).
-
-    Examples
-    --------
-    >>> round(power_limited_share(989e12, 700.0, 1.1e12, 0.62), 2)
-    0.77
-    """
-    return sqrt(1.0 / sqrt(1.0 + (peak / tdp / knee) ** (4.0 * exponent)))

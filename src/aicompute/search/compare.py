@@ -141,7 +141,7 @@ def _choose_service(s: Scene, r: Records, w: Workload, o: Options, drafts: list[
     then, made = _best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
     first = best.best_prefill(s, r, w, {k: v for k, v in o.plan.items() if k != "batch"})
     pools: tuple[dict[str, Any], Run] | None = None
-    rate = 0.0
+    rate, reached = 0.0, 0.0
     if first.feasible and then.feasible:
         p1, n1, p2, n2 = evaluate.plan_of(first.plan), first.plan["sequences"], evaluate.plan_of(then.plan), then.plan["sequences"]
 
@@ -157,7 +157,8 @@ def _choose_service(s: Scene, r: Records, w: Workload, o: Options, drafts: list[
             **{f"prefill_{k}": v for k, v in _shown(first, s).items() if k != "others"},
             **{f"decode_{k}": v for k, v in _shown(then, s).items() if k != "others"},
         }
-        if float(outcome.metrics["ttft"]) <= (w.ttft or np.inf):
+        reached = float(outcome.metrics["ttft"])
+        if reached <= (w.ttft or np.inf):
             pools = (shown, run)
     if mixed.feasible and (pools is None or mixed.objective > rate):
         p, n = evaluate.plan_of(mixed.plan), mixed.plan["sequences"]
@@ -166,6 +167,9 @@ def _choose_service(s: Scene, r: Records, w: Workload, o: Options, drafts: list[
         )
     if pools is not None:
         return pools
+    if reached:
+        moved = f"no pools meet TTFT <= {_time_text(w.ttft or 0.0)}; TTFT at best {_time_text(reached)} with the cache moved between them"
+        return {"reason": moved}, None
     failing = then if not then.feasible else first
     return _why(s, r, w, failing, "TPOT" if failing is then else "TTFT", w.tpot if failing is then else w.ttft), None
 

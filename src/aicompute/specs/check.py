@@ -135,7 +135,12 @@ def leaves(kind: str, data: Mapping[str, Any], prefix: str = "") -> Iterator[tup
 def _is_value(table: Mapping[str, Any], where: str, kind: str) -> bool:
     """True for a value table, complete or not."""
     key = schema.keys(kind).get(schema.general(where))
-    return "value" in table or (key is not None and key.type == "value") or (bool(table) and set(table) <= set(VALUE_FIELDS) - {"kind"})
+    return "value" in table or (key is not None and key.type == "value") or _looks_like_value(table)
+
+
+def _looks_like_value(table: Mapping[str, Any]) -> bool:
+    """True for a value table that lacks its number; a group of values, such as ``[price]`` with ``unit`` alone, holds tables."""
+    return bool(table) and set(table) <= set(VALUE_FIELDS) - {"kind"} and not any(isinstance(entry, Mapping) for entry in table.values())
 
 
 def _inherited_key(where: str, inherited: Mapping[str, Any]) -> Key | None:
