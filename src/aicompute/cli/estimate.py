@@ -28,8 +28,7 @@ def command(system: str, scenario: Mapping[str, Any], explain: bool, format: str
 
     \b
     aicompute estimate gb200-nvl72 --workload decode --tpot '50 ms' --explain
-    aicompute estimate dgx-h100 --model llama-3-70b --workload training \
-      --accelerators 1024
+    aicompute estimate dgx-h100 --workload training --accelerators 512
     """  # noqa: D301
     from aicompute import api
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DEFINITIONS = Path(__file__).parent.parent / "data" / "units.txt"
 
-_SPELLING = {"µ": "u", "μ": "u", "²": "^2", "³": "^3", "·": "*", "**": "^"}
+_SPELLING = {"$": "USD", "µ": "u", "μ": "u", "²": "^2", "³": "^3", "·": "*", "**": "^"}
 _TOKEN = re.compile(r"[^\W\d]\w*|[%$]")
 
 
