@@ -215,7 +215,6 @@ def test_prompts_found_in_a_cache_are_still_attended_to():
     assert times[2] >= 0.95 * float(alone.metrics["tpot"])
 
 
-@pytest.mark.xfail(reason="the batch's time of a pipeline leaves out filling it: (pp - 1)/pp of a step", strict=False)
 def test_a_pipeline_does_not_shorten_the_way_of_one_prompt():
     """One prompt on two stages passes both: no sooner than on one device of the same kind, sends aside."""
     s, r = setting("dgx-h100", "llama-3.1-8b")
