@@ -9,6 +9,7 @@ import numpy as np
 
 from aicompute import units
 from aicompute.errors import UnitError, UnknownNameError, UsageError
+from aicompute.specs import Library
 
 RECOMPUTE = ("none", "selective", "full")
 MOST_RENT = 1.0 / 36.0
@@ -33,10 +34,10 @@ def is_axis(value: Any) -> bool:
     return len(shape) == 1
 
 
-def parsed(name: str, value: Any, dimension: str) -> float:
+def parsed(name: str, value: Any, dimension: str, rates: Mapping[str, float] | None = None) -> float:
     """A quantity in SI units; a message about it begins with its name."""
     try:
-        return units.parse(value, dimension)
+        return units.parse(value, dimension, rates=rates)
     except UnitError as error:
         raise UnitError(f"{name}: {error}") from None
 
@@ -68,11 +69,11 @@ def accelerators_of(given: Any) -> float | None:
     return number
 
 
-def rent_of(given: Any) -> float | None:
-    """A price of an accelerator in USD a second."""
+def rent_of(given: Any, library: Library) -> float | None:
+    """A price of an accelerator in USD a second; other currencies at the sites' dated rates."""
     if given is None:
         return None
-    price = parsed("rent", given, "price_hour")
+    price = parsed("rent", given, "price_hour", library.exchange_rates() if units.names_currency(given) else None)
     if not 0.0 < price <= MOST_RENT:
         raise UsageError(f"rent = {given!r}: expected a price above 0, at most 100 USD an hour, such as '2.5 USD/accelerator/h'")
     return price

@@ -82,7 +82,7 @@ class Question:
             utilisation=share_of("utilisation", self.terms["utilisation"]),
             accelerators=accelerators_of(self.terms["accelerators"]),
             plan=plan_of(self.plan),
-            rent=rent_of(self.terms["rent"]),
+            rent=rent_of(self.terms["rent"], self.changed_library),
             drafts=() if drafts is None else (drafts_of(drafts),),
         )
         model = self.terms["model"] or (TRAINED if work.is_training else SERVED)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,6 +167,11 @@ class Library:
         identifier = self.resolve(kind, name)
         return self.load_file(kind, self._by_id(kind)[identifier])
 
+    def exchange_rates(self) -> dict[str, float]:
+        """Currency per USD of every site, from their dated values."""
+        sites = (self.load("sites", identifier) for identifier in self.ids("sites"))
+        return {str(site.get("currency")): site.si("exchange_rate") for site in sites}
+
     def load_file(self, kind: str, path: Path) -> Spec:
         """A spec by its file."""
         path = Path(path)
@@ -312,7 +317,7 @@ class Library:
         if isinstance(given, Value):
             return given
         if isinstance(old, Value) or (key is not None and key.type == "value"):
-            return _override_value(old, key, given, address)
+            return _override_value(old, key, given, address, self.exchange_rates)
         return _override_plain(old, key, given, address)
 
 
@@ -327,11 +332,11 @@ def normal(name: str) -> str:
     return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
-def _override_value(old: Any, key: schema.Key | None, given: Any, address: str) -> Value:
-    """A value whose number is the one given."""
+def _override_value(old: Any, key: schema.Key | None, given: Any, address: str, rates: Callable[[], Mapping[str, float]]) -> Value:
+    """A value whose number is the one given; other currencies at the sites' dated rates."""
     dimension = key.dimension if key is not None else old.unit
     try:
-        value = units.parse(given, dimension)
+        value = units.parse(given, dimension, rates=rates() if units.names_currency(given) else None)
     except UnitError as error:
         raise UnitError(f"{address}: {error}") from None
     if key is not None:

@@ -11,7 +11,7 @@ are one dimension.
 from aicompute.units.closed_list import closed_table
 from aicompute.units.dimensions import DIMENSIONS, Dimension, check_unit, describe
 from aicompute.units.factors import DEFINITIONS, factor_of, from_unit, registry, signature, to_unit
-from aicompute.units.reading import parse, split
+from aicompute.units.reading import names_currency, parse, split
 from aicompute.units.writing import format_si, plain
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "factor_of",
     "format_si",
     "from_unit",
+    "names_currency",
     "parse",
     "plain",
     "registry",

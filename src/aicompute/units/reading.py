@@ -110,3 +110,14 @@ def _powers(text: str) -> dict[str, int]:
     for sign, name, power in re.findall(r"([·/]?)([a-zA-Z_]+)(?:\^(\d+))?", text):
         powers[name] = (-1 if sign == "/" else 1) * int(power or 1)
     return powers
+
+
+def names_currency(given: Any) -> bool:
+    """Whether a text may speak of money in another currency than USD.
+
+    Examples
+    --------
+    >>> names_currency("4e8 KRW"), names_currency("4e6 USD"), names_currency(3.0)
+    (True, False, False)
+    """
+    return isinstance(given, str) and any(word != "USD" for word in re.findall(r"\b[A-Z]{3}\b", given))
