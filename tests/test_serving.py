@@ -127,6 +127,15 @@ def test_engines_do_at_least_the_work_of_one_device(plan, sequences, context):
     assert plan.dp > 1.0 or together <= alone * 1.001
 
 
+def test_layers_of_one_mixer_are_half_a_layer():
+    """Nemotron-H has 118 blocks: 118 reductions, and the constants of 59 layers of two blocks."""
+    e = made("dgx-h100", "nemotron-h-56b", ServingPlan(8.0, 1.0, 1.0, 1.0))
+    step = e.step(Load(64.0, 1.0, 1024.0, 0.0, 1.0, 0.0))
+    assert step.parts["layer launches"] == pytest.approx(59 * e.stack.layer_fixed, rel=1e-12)
+    whole = dataclasses.replace(e, arch=dataclasses.replace(e.arch, num_ffn_layers=0)).step(Load(64.0, 1.0, 1024.0, 0.0, 1.0, 0.0))
+    assert step.communication["tensor parallel"] == pytest.approx(whole.communication["tensor parallel"] * 118 / 182, rel=1e-12)
+
+
 # --- rates
 
 RATES = {

@@ -146,6 +146,16 @@ def test_every_step_is_finite_and_adds_up(system, model, p, sequence, batch):
     assert s.step >= s.flops / max(float(r.device.dense.compute), float(r.device.experts.compute), float(r.device.attention.compute)) * 0.99
 
 
+def test_layers_of_one_mixer_are_half_a_layer():
+    """Tensor traffic and elementwise bytes of Nemotron-H are those of its 118 blocks, not of 118 layers of two."""
+    r = setting("dgx-h100", "nemotron-h-56b")[1]
+    p = plan(dp=1.0, tp=8.0, pp=1.0, chunks=1.0, ep=1.0, recompute=0.0)
+    one = step(r, p)
+    two = step(dataclasses.replace(r, arch=dataclasses.replace(r.arch, num_ffn_layers=118)), p)
+    assert two.communication["tensor parallel"] == pytest.approx(one.communication["tensor parallel"] * (64 + 118) / 118, rel=1e-9)
+    assert two.parts["norms and elementwise"] == pytest.approx(one.parts["norms and elementwise"] * (64 + 118) / 118, rel=1e-9)
+
+
 def test_no_more_is_exposed_than_is_sent():
     """Short sequences split over many ranks: passing keys around takes longer than attention, and no longer than passing them."""
     r = setting("dgx-a100-40gb", "baichuan2-13b")[1]

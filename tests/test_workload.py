@@ -14,6 +14,7 @@ from aicompute.estimate.inputs import architecture
 from aicompute.plan.schedule import in_flight
 from aicompute.specs import Library
 from aicompute.workload.architecture import Architecture
+from aicompute.workload.attention import context_attention, decode_attention
 from aicompute.workload.balance import fullest_rank, length_spread, touched_share
 from aicompute.workload.footprint import (
     RankParameters,
@@ -23,14 +24,7 @@ from aicompute.workload.footprint import (
     rank_parameters,
     training_state_bytes,
 )
-from aicompute.workload.operators import (
-    context_attention,
-    decode_attention,
-    feed_forward,
-    head,
-    mixer_projections,
-    operator_flops,
-)
+from aicompute.workload.operators import elementwise, feed_forward, head, mixer_projections, operator_flops
 from aicompute.workload.parameters import active_parameters, kv_bytes_per_token, total_parameters
 
 library = Library()
@@ -181,6 +175,22 @@ def test_ranks_share_the_arithmetic(name, tp):
     shared = sum(o.count * operator_flops(o) for o in mixer_projections(arch, 64.0, tp, False)) * tp
     assert alone <= shared * (1 + 1e-12)
     assert shared <= alone * (1.0 if arch.attention != "mla" and not arch.num_kv_heads % tp else 1.45) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_every_block_is_counted_once(name):
+    """A block has one norm: what norms there are, those at the end and inside heads aside, is what elementwise traffic counts."""
+    arch = model(name)
+    moved = elementwise(arch, 3.0, 10.0, 2.0)
+    assert moved.count == arch.mixer_layers + arch.dense_layers + arch.num_moe_layers
+    assert moved.count * moved.traffic == pytest.approx(10.0 * 3.0 * arch.hidden_size / 2.0 * arch.blocks / 2.0, rel=1e-12)
+    assert arch.blocks == (arch.num_layers if arch.num_ffn_layers else 2 * arch.num_layers)
+
+
+def test_blocks_of_nemotron_h():
+    """arXiv:2504.03624, table 1: 118 layers, of them 54 Mamba-2, 54 FFN and 10 attention; each is one block."""
+    arch = model("nemotron-h-56b")
+    assert (arch.mixer_layers, arch.ffn_layers, arch.blocks) == (64, 54, 118)
 
 
 @given(length=st.floats(1.0, 1e6), tp=st.sampled_from([1.0, 2.0, 8.0]), full=st.sampled_from([0.0, 1.0]))

@@ -10,9 +10,10 @@ from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.numerics import Array, floor, maximum, minimum, where
 from aicompute.plan.layout import place
 from aicompute.workload.architecture import Architecture
+from aicompute.workload.attention import context_attention, decode_attention
 from aicompute.workload.balance import fullest_rank, touched_share
 from aicompute.workload.footprint import cache_bytes, rank_parameters
-from aicompute.workload.operators import Operator, context_attention, decode_attention, elementwise, feed_forward, head, mixer_projections
+from aicompute.workload.operators import Operator, elementwise, feed_forward, head, mixer_projections
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +190,16 @@ def engine_step(
     timed_cores = time_operators(cores, device, cache=True)
     busiest = fullest_prefill(load, plan)
     local = (load.sequences * load.queries + load.prefill_sequences * load.prefill_length * busiest) / plan.pp / plan.dp
-    layers = arch.num_layers * 1.0
 
     answers = (load.sequences * load.queries + load.prefill_sequences) / plan.pp / plan.dp
     vocabulary = time_operators([head(arch, answers, plan.tp)], device)
 
     tensor_span = place(plan.tp, 1.0, fabric).members
-    # one reduction after attention; one after the feed-forward part where experts are not exchanged
+    # one reduction after each mixer and feed-forward part, but not where experts are exchanged
     exchanged = (plan.dp > 1.0) & (plan.ep > 1.0)
-    moe_share = arch.num_moe_layers / layers
-    reductions = 1.0 + where(exchanged, 1.0 - moe_share, 1.0)
+    reductions = arch.blocks - where(exchanged, arch.num_moe_layers * 1.0, 0.0)
     one = all_reduce_time(local * arch.hidden_size * 2.0, tensor_span, fabric, protocol)
-    tensor = where(plan.tp > 1.0, layers * reductions * (one + stack.reduce_fixed), 0.0)
+    tensor = where(plan.tp > 1.0, reductions * (one + stack.reduce_fixed), 0.0)
     experts: Array = 0.0
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members
@@ -217,7 +216,9 @@ def engine_step(
         return total_seconds(t for t in timed if t.operator.role == role and not t.operator.name.startswith("prefill "))
 
     fixed = stack.step_fixed + stack.sequence_fixed * load.sequences / plan.dp / plan.pp + stack.token_fixed * local
-    layer_fixed = (layers - arch.num_moe_layers) * stack.layer_fixed + arch.num_moe_layers * stack.expert_layer_fixed
+    # constants are those of layers with two blocks, one of them experts or neither
+    pairs = 0.5 * arch.blocks
+    layer_fixed = (pairs - arch.num_moe_layers) * stack.layer_fixed + arch.num_moe_layers * stack.expert_layer_fixed
     drafts = load.queries - 1.0
     parts = {
         "projections and dense": named("dense"),
@@ -233,8 +234,8 @@ def engine_step(
         "host": fixed,
     }
     body = sum(parts.values(), 0.0)
-    # each draft token runs a layer of its own and the head
-    parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - fixed) / layers + parts["head"])
+    # each draft token runs a layer of two blocks of its own and the head
+    parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - fixed) / pairs + parts["head"])
     step = body + parts["drafts"]
     exposed = parts["tensor parallel"] + parts["expert exchange"] + hops
     everything = timed + timed_cores + vocabulary

@@ -12,6 +12,7 @@ from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, wh
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, slowest_stage_time
 from aicompute.workload.architecture import Architecture
+from aicompute.workload.attention import context_attention
 from aicompute.workload.footprint import (
     RankParameters,
     kept_activation_bytes,
@@ -19,7 +20,7 @@ from aicompute.workload.footprint import (
     rank_parameters,
     training_state_bytes,
 )
-from aicompute.workload.operators import Operator, context_attention, elementwise, feed_forward, head, mixer_projections
+from aicompute.workload.operators import Operator, elementwise, feed_forward, head, mixer_projections
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,8 @@ def training_step(
     layer = kernels + directions * (tensor + experts) + 3.0 * context
     # layers that predict further tokens sit beside the head, each with a head of its own
     head_both = 3.0 * k.head * (1.0 + arch.mtp_layers)
-    tail = head_both + arch.mtp_layers * layer
+    predictors = arch.mtp_layers * 2.0 * layers / arch.blocks * layer
+    tail = head_both + predictors
 
     # --- the pipeline
     stage = slowest_stage_time(layers, layer, plan.pp, plan.chunks, tail)
@@ -185,7 +187,7 @@ def training_step(
         "attention": share * layers * (1.0 + stack.attention_backward) * k.attention,
         "norms and elementwise": share * layers * 3.0 * k.streams,
         "head": share * head_both,
-        "multi-token prediction": share * arch.mtp_layers * layer,
+        "multi-token prediction": share * predictors,
         "recomputation": share * layers * repeated,
         "host launches": share * layers * waiting,
         "tensor parallel": share * layers * directions * tensor,
@@ -241,8 +243,9 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
     # kernels that store the score matrix move it several times
     stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
     sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
-    streams = stream_time(elementwise(arch, tokens, stack.elementwise, sharded).traffic, device.bandwidth)
-    host = stack.layer_host
+    moved = elementwise(arch, tokens, stack.elementwise, sharded)
+    streams = stream_time(moved.count * moved.traffic, device.bandwidth) / layers
+    host = stack.layer_host * 0.5 * arch.blocks / layers
     if arch.num_moe_layers:
         moe = arch.num_moe_layers / layers
         copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
@@ -288,8 +291,9 @@ def _layer_traffic(
     tokens = plan.micro_batch * sequence / plan.cp
     width = 2.0 * tokens * arch.hidden_size
     tensor_span = place(plan.tp, 1.0, fabric).members
-    gathers = 4.0 * gather_time(width, tensor_span, fabric, protocol)
-    reduces = 2.0 * all_reduce_time(width, tensor_span, fabric, protocol)
+    blocks = arch.blocks / arch.num_layers
+    gathers = 2.0 * blocks * gather_time(width, tensor_span, fabric, protocol)
+    reduces = blocks * all_reduce_time(width, tensor_span, fabric, protocol)
     experts: Array = 0.0
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members

@@ -22,8 +22,8 @@ class Architecture:
     --------
     >>> a = Architecture(hidden_size=64, num_layers=8, num_heads=4, num_kv_heads=2, head_dim=16, attention="gqa", intermediate_size=256,
     ...                  gated=True, vocab_size=1000, num_linear_layers=6, num_experts=4, num_moe_layers=7)
-    >>> a.attention_layers, a.dense_layers
-    (2, 1)
+    >>> a.attention_layers, a.dense_layers, a.blocks
+    (2, 1, 16)
     """
 
     hidden_size: int
@@ -113,6 +113,16 @@ class Architecture:
     def ffn_layers(self) -> int:
         """Layers with a feed-forward block of either kind."""
         return self.num_ffn_layers or self.num_layers
+
+    @property
+    def mixer_layers(self) -> int:
+        """Layers that mix tokens, by whatever kind of mixer."""
+        return self.attention_layers + self.num_linear_layers + self.num_mamba_layers
+
+    @property
+    def blocks(self) -> int:
+        """Residual blocks, a mixer or a feed-forward part each: two a layer, one where layers have a single part (Nemotron-H)."""
+        return self.mixer_layers + self.ffn_layers
 
     @property
     def dense_layers(self) -> int:
