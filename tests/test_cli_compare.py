@@ -46,6 +46,8 @@ def test_two_systems_and_nothing_else_give_the_headline() -> None:
     assert widest(done.stdout) <= 80
     assert len(done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
+    points = done.stdout.partition("\nVerdict\n- ")[2].split("\n- ")
+    assert max(len(point.splitlines()) for point in points) <= 3
     for wanted in (
         "TPOT <= 15 ms",
         "TPOT <= 100 ms",

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 
 import aicompute
 from aicompute.errors import UnknownNameError, UsageError
-from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, OperatorLine, Origin, Part
+from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, OperatorLine, Origin, Part, Ratio, ratio
 from aicompute.report import records, text
 from aicompute.report.comparison import by_site, comparison_sheet, unique
 from aicompute.report.detail import estimate_sheet
 from aicompute.report.facts import facts_of
 from aicompute.report.grid import Grid
 from aicompute.report.headline import headline_sheet, headline_verdict
-from aicompute.report.numbers import DISPLAYS, KEYS, ratio_text, spread
-from aicompute.report.terms import plan_text, terms_text
+from aicompute.report.numbers import DISPLAYS, KEYS, metric_text, ratio_text, spread
+from aicompute.report.terms import plan_text, precisions_text, terms_text
 from aicompute.report.verdict import lead, verdict
 from aicompute.report.views import ComparisonView, EstimateView, HeadlineView
 
@@ -183,7 +183,7 @@ def test_a_comparison_shows_everything_asked_for() -> None:
         "Verdict",
         "Where the time goes",
         "communication, exposed",
-        "Terms: 8 bits on all; site us-average; in use 60 % of the time",
+        "Terms: int8 (dense), bf16 (kv); site us-average; in use 60 % of the time",
         "90 % intervals",
     ):
         assert wanted in answer, wanted
@@ -196,6 +196,25 @@ def test_numbers_have_the_digits_that_the_interval_supports() -> None:
     assert spread(1e-7, 1e-7, 1e-7) == "1e-07"
     assert spread(math.nan, 0.0, 1.0) == "-"
     assert ratio_text(None) == "-"
+    assert ratio_text(Ratio(3.2e-7, 1e-7, 9e-7, 0.0)) == "3e-07 (1e-07-9e-07)"
+    assert ratio_text(Ratio(4e-7, 4e-7, 4e-7, 0.0)) == "4e-07"
+
+
+def test_small_shares_have_one_digit() -> None:
+    def share(value: float, low: float, high: float) -> str:
+        return metric_text(Metric(value / 100.0, low / 100.0, high / 100.0, "1"), (0.01, "%"))
+
+    assert share(0.0345, 0.0286, 0.0432) == "under 0.1"
+    assert share(0.0345, 0.0286, 0.34) == "under 0.1 (0.0-0.3)"
+    assert share(0.345, 0.286, 0.432) == "0.3 (0.3-0.4)"
+    assert share(0.345, 0.345, 0.345) == "0.3"
+    assert share(0.0, 0.0, 0.0) == "0"
+    assert share(12.34, 11.0, 13.5) == "12.3 (11.0-13.5)"
+    small = estimate(metrics={"exposed_share": Metric(3e-4, 2e-4, 4e-4, "1")})
+    row = next(line for line in comparison_sheet(comparison(small)).render().splitlines() if line.startswith("comm., exposed"))
+    assert row.endswith("under 0.1")
+    row = next(line for line in estimate_sheet(comparison(small)).render().splitlines() if line.startswith("communication exposed"))
+    assert row.split("  ")[1].strip() == "under 0.1"
 
 
 def test_an_infeasible_system_is_a_column_that_says_why() -> None:
@@ -238,6 +257,7 @@ def test_one_estimate_in_detail_with_its_reasons() -> None:
         "3.2 TB/s (3-3.2)",
         "analyst",
         "+1.4",
+        "Swing: by how many percent tokens/s per accelerator changes",
         "[1] some-key",
         "stack 70 %, kernels 30 %",
         "Next best plans",
@@ -285,17 +305,44 @@ def test_even_systems_are_called_even() -> None:
     assert "sure" not in words
 
 
+def test_a_sentence_on_even_systems_says_whose_chip_it_means() -> None:
+    real = [estimate("cloudmatrix-384", accelerator="huawei-ascend-910c"), estimate("gb200-nvl72", accelerator="nvidia-gb200")]
+    words = verdict(comparison(*real), aicompute.Library())[0]
+    assert ": the chip of cloudmatrix-384 has 0." in words or ": the chip of gb200-nvl72 has 3.3 times" in words
+    assert "its chip" not in words
+
+
 def test_the_verdict_explains_by_the_chips_when_it_has_the_specs() -> None:
     library = aicompute.Library()
     real = [
-        estimate("cloudmatrix-384", accelerator="huawei-ascend-910c"),
-        estimate("gb200-nvl72", 2.5, accelerator="nvidia-gb200"),
+        estimate("cloudmatrix-384", accelerator="huawei-ascend-910c", plan={"precision": {"dense": "bf16"}}),
+        estimate("gb200-nvl72", 2.5, accelerator="nvidia-gb200", plan={"precision": {"dense": "bf16"}}),
     ]
     words = " ".join(verdict(comparison(*real), library))
-    assert "its chip has 3.3 times the 8-bit peak and 2.5 times the memory bandwidth" in words
+    assert "its chip has 3.3 times the bf16 peak and 2.5 times the memory bandwidth" in words
+    eight = real[1].replaced(plan={"precision": {"dense": "fp8"}}, workload="training")
+    words = " ".join(verdict(comparison(real[0].replaced(workload="training"), eight), library))
+    assert "its chip has 6.6 times the peak at the dense precision each runs (fp8 against bf16) and 2.5 times the memory" in words
+    unknown = facts_of(library, eight.replaced(plan={}))
+    assert (unknown.precision, math.isnan(unknown.peak)) == ("", True)
     assert "domain of 768 devices" in words
     assert facts_of(library, estimate("nobody")).precision == ""
     assert math.isnan(facts_of(None, real[0]).peak)
+
+
+def test_nothing_divides_by_a_zero_metric() -> None:
+    some, none = metric("exposed_share", 0.1), Metric(0.0, 0.0, 0.0, "1", np.zeros(400))
+    partly = Metric(0.1, 0.0, 0.2, "1", np.where(np.arange(400) % 2, 0.2, 0.0))
+    for first, second in ((some, none), (none, some), (none, none), (some, partly)):
+        assert ratio(first, second, "less") is None
+        each = [estimate(name, metrics={"exposed_share": m}) for name, m in (("alpha", first), ("beta", second))]
+        assert comparison(*each).ratio("exposed_share") is None
+        row = next(line for line in comparison_sheet(comparison(*each)).render().splitlines() if line.startswith("comm., exposed"))
+        assert row.endswith(" -")
+        assert "exposed_share" not in records.comparison_record(comparison(*each))["ratios"]
+    found = ratio(partly, some, "less")
+    assert found is not None
+    assert found.low == 0.0
 
 
 def test_several_systems_are_ranked() -> None:
@@ -334,8 +381,25 @@ def test_the_headline_is_one_screen() -> None:
         "Verdict",
     ):
         assert wanted.lower() in answer.lower(), wanted
-    assert 4 <= len(headline_verdict(headline())) <= 7
-    assert "shrinks from 7.7 times at TPOT <= 15 ms to 2.0 times at TPOT <= 100 ms" in " ".join(headline_verdict(headline()))
+    assert 4 <= len(headline_verdict(headline())) <= 10
+    assert "shrinks from 7.7 times at TPOT <= 15 ms to 2.0 times at 100 ms" in " ".join(headline_verdict(headline()))
+
+
+def test_a_point_of_the_headline_takes_three_lines_with_a_hanging_indent() -> None:
+    points = headline_sheet(headline()).render().partition("\nVerdict\n")[2].splitlines()
+    assert all(line.startswith(("- ", "  ")) for line in points)
+    starts = [place for place, line in enumerate(points) if line.startswith("- ")]
+    assert max(np.diff([*starts, len(points)])) <= 3
+    words = " ".join(headline_verdict(headline()))
+    for wanted in (
+        "Whole service: per watt",
+        "Whole service: per dollar",
+        "Whole service, each at home: per dollar",
+        "Training: in time",
+        "Training: per dollar",
+    ):
+        assert wanted in words, wanted
+    assert "\n- Whole service: per dollar" in headline_sheet(headline()).render("markdown")
 
 
 def test_the_headline_stands_on_any_part_of_it() -> None:
@@ -346,6 +410,34 @@ def test_the_headline_stands_on_any_part_of_it() -> None:
 
 
 # Terms and plans
+
+
+def test_terms_say_what_each_role_runs_at() -> None:
+    dense = {"dense": "fp8", "experts": "nvfp4", "attention": "bf16", "kv": "bf16", "dispatch": "fp8", "combine": "bf16"}
+    pair = (estimate(plan={"precision": dense}), estimate("beta", plan={"precision": {**dense, "kv": "fp8"}}))
+    asked = comparison(*pair, precision="nvfp4")
+    assert precisions_text(asked) == "fp8 (dense, dispatch), nvfp4 (experts), bf16 (attention, combine), bf16 or fp8 by system (kv)"
+    assert precisions_text(comparison(*pair, precision="native")) == "each at its native precision"
+    assert precisions_text(Comparison("", {"precision": "nvfp4"}, ())) == "nvfp4"
+    one = estimate(plan={"precision": dict.fromkeys(dense, "bf16")})
+    assert precisions_text(comparison(one, precision="bf16")) == "bf16 on all"
+
+
+def test_a_model_without_experts_has_no_words_on_experts() -> None:
+    dense = {"dense": "fp8", "experts": "nvfp4", "attention": "bf16", "kv": "bf16", "dispatch": "fp8", "combine": "bf16"}
+    library = aicompute.Library()
+    llama = comparison(estimate(model="llama-3.3-70b", plan={"precision": dense}), precision="nvfp4")
+    assert precisions_text(llama, library) == "fp8 (dense), bf16 (attention, kv)"
+    answers = [sheet(llama, library).render() for sheet in (comparison_sheet, estimate_sheet)]
+    assert all("fp8 dense; bf16 attention, kv" in answer and "nvfp4" not in answer for answer in answers)
+    assert "nvfp4" in comparison_sheet(comparison(estimate(plan={"precision": dense})), library).render()
+    assert "nvfp4" in precisions_text(comparison(estimate(model="unknown", plan={"precision": dense}), precision="nvfp4"), library)
+
+
+def test_a_plan_for_a_fleet_says_so() -> None:
+    pools = {"prefill_share": 0.5, "prefill_tp": 2, "decode_tp": 8, "fleet": 24.0}
+    assert plan_text(pools) == "prefill on 50 %: tp 2 | decode on 50 %: tp 8 | in a fleet of 24 accelerators or more"
+    assert plan_text({"tp": 8, "fleet": None}) == "tp 8"
 
 
 def test_terms_name_what_is_equal() -> None:

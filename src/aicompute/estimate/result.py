@@ -18,7 +18,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "tpot": ("s", "time per output token (TPOT)", "less"),
     "ttft": ("s", "time to first token (TTFT)", "less"),
     "step_time": ("s", "time of a step", "less"),
-    "mfu": ("1", "model FLOPs utilisation (MFU)", "more"),
+    "mfu": ("1", "MFU (of the peak at the precision that runs)", "more"),
     "run_time": ("s", "time of the run, failures included", "less"),
     "goodput": ("1", "share of time not lost to failures", "more"),
     "communication_share": ("1", "communication, nothing hidden, over step", "less"),
@@ -28,7 +28,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "accelerator_power": ("W", "power of an accelerator", "less"),
     "it_power": ("W", "power of the system (AC, IT)", "less"),
     "site_power": ("W", "power at the meter (with PUE)", "less"),
-    "energy_per_token": ("J", "energy per token (at the meter)", "less"),
+    "energy_per_token": ("J", "energy per token (meter, idle time included)", "less"),
     "capital": ("USD", "capital, hardware", "less"),
     "cost_per_hour": ("USD/s", "cost of the system", "less"),
     "cost_per_accelerator_hour": ("USD/s", "cost per accelerator", "less"),
@@ -146,17 +146,21 @@ class Ratio:
     """That the first is better; nan where neither way is better or no draws exist."""
 
 
-def ratio(first: Metric, second: Metric, better: str) -> Ratio:
-    """Ratio of two metrics, with the interval and the probability from shared draws.
+def ratio(first: Metric, second: Metric, better: str) -> Ratio | None:
+    """Ratio of two metrics, with the interval and the probability from shared draws; None where one is zero, or a divisor may be.
 
     Examples
     --------
-    >>> ratio(Metric(2.0, 1.0, 3.0, "1"), Metric(1.0, 1.0, 1.0, "1"), "more").value
-    2.0
+    >>> ratio(Metric(2.0, 1.0, 3.0, "1"), Metric(1.0, 1.0, 1.0, "1"), "more")
+    Ratio(value=2.0, low=2.0, high=2.0, probability=nan)
     """
-    value = first.value / second.value if second.value else float("nan")
+    if not first.value or not second.value:
+        return None
+    value = first.value / second.value
     if first.draws is None or second.draws is None:
         return Ratio(value, value, value, float("nan"))
+    if not np.all(second.draws):
+        return None
     drawn = first.draws / second.draws
     low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
     wins = float(np.mean(drawn > 1.0)) if better == "more" else float(np.mean(drawn < 1.0))
@@ -190,7 +194,7 @@ class Comparison:
         raise KeyError(key)
 
     def ratio(self, name: str) -> Ratio | None:
-        """First over second estimate for a metric, where both have it."""
+        """First over second estimate for a metric, where both have it and neither is zero."""
         if len(self.estimates) != 2 or any(name not in e.metrics for e in self.estimates):
             return None
         return ratio(self.estimates[0][name], self.estimates[1][name], METRICS[name][2])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from aicompute.estimate.result import Comparison, Estimate, Part
 from aicompute.report.numbers import DISPLAYS, NONE, better_of, display_of, metric_text, percent, ratio_text, scale_of
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.terms import BOUNDARY, plan_text, scenario_text, size_of, terms_text
+from aicompute.report.terms import BOUNDARY, best_plan_text, scenario_text, size_of, terms_text
 from aicompute.report.text import Cell
 from aicompute.report.verdict import name_of, ratio_of, sentence, verdict
 from aicompute.specs import Library
@@ -37,12 +37,12 @@ def comparison_sheet(comparison: Comparison, library: Library | None = None, not
             blocks.append(metrics_table(part))
             if any(estimate.breakdown for estimate in part):
                 blocks.append(breakdown_table(part.estimates))
-    blocks += [block for block in (_infeasible(comparison), _plans(comparison), _bottlenecks(comparison)) if block.lines]
+    blocks += [block for block in (_infeasible(comparison), _plans(comparison, library), _bottlenecks(comparison)) if block.lines]
     for group in by_site(comparison):
         blocks.append(Prose([("", text) for text in verdict(group, library)], "Verdict"))
     if notes and comparison.notes:
         blocks.append(Prose([("", f"- {note}") for note in comparison.notes], "Notes"))
-    return Sheet(scenario_text(comparison), f"{terms_text(comparison)} Boundary: {BOUNDARY}.", blocks)
+    return Sheet(scenario_text(comparison), f"{terms_text(comparison, library)} Boundary: {BOUNDARY}.", blocks)
 
 
 def by_site(comparison: Comparison) -> list[Comparison]:
@@ -179,9 +179,9 @@ def _infeasible(comparison: Comparison) -> Prose:
     return Prose([(name, sentence(estimate.reason)) for name, estimate in _named(comparison) if not estimate.feasible], "Not feasible")
 
 
-def _plans(comparison: Comparison) -> Prose:
+def _plans(comparison: Comparison, library: Library | None) -> Prose:
     """The best plan of each."""
-    lines = [(name, f"{size_of(e)}; {e.stack}; {plan_text(e.plan)}") for name, e in _named(comparison) if e.feasible and e.plan]
+    lines = [(name, f"{size_of(e)}; {e.stack}; {best_plan_text(e, library)}") for name, e in _named(comparison) if e.feasible and e.plan]
     return Prose(lines, "Best plan")
 
 

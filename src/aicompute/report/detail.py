@@ -7,9 +7,9 @@ from typing import Any
 
 from aicompute.estimate.result import METRICS, Comparison, Estimate, Origin
 from aicompute.report.comparison import breakdown_table, known_metrics
-from aicompute.report.numbers import display_of, percent, scale_of, spread
+from aicompute.report.numbers import display_of, metric_parts, percent, scale_of
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.terms import BOUNDARY, plan_text, scenario_text, size_of, terms_text
+from aicompute.report.terms import BOUNDARY, best_plan_text, scenario_text, size_of, terms_text
 from aicompute.report.text import Cell
 from aicompute.report.verdict import sentence, verdict
 from aicompute.specs import Library
@@ -19,6 +19,10 @@ MOST_SWINGS = 8
 """Spec values named among those that move the answer most."""
 LEAST_SWING = 0.0005
 """Smaller changes of the answer are not shown."""
+SWING = (
+    "Swing: by how many percent tokens/s per accelerator changes, with the plan as it is, when this value alone goes from the low "
+    "to the high end of its range."
+)
 _RECOMPUTE = ("none", "selective", "full")
 
 
@@ -39,7 +43,7 @@ def estimate_sheet(comparison: Comparison, library: Library | None = None, notes
             blocks.append(_communication(estimate))
     else:
         blocks.append(Prose([("", sentence(estimate.reason))], "Not feasible"))
-    plan = f"{estimate.stack}; {plan_text(estimate.plan)}" if estimate.plan else estimate.stack
+    plan = f"{estimate.stack}; {best_plan_text(estimate, library)}" if estimate.plan else estimate.stack
     blocks.append(Prose([("", plan)], "Best plan" if estimate.feasible else "Nearest plan"))
     if estimate.alternatives:
         blocks.append(_alternatives(estimate))
@@ -49,7 +53,7 @@ def estimate_sheet(comparison: Comparison, library: Library | None = None, notes
     if notes and comparison.notes:
         blocks.append(Prose([("", f"- {note}") for note in comparison.notes], "Notes"))
     title = f"{estimate.system_name} ({estimate.system}), {size_of(estimate)}"
-    return Sheet(title, f"{scenario_text(comparison)}. {terms_text(comparison)} Boundary: {BOUNDARY}.", blocks)
+    return Sheet(title, f"{scenario_text(comparison)}. {terms_text(comparison, library)} Boundary: {BOUNDARY}.", blocks)
 
 
 def explained(estimate: Estimate, library: Library | None) -> list[Table | Prose]:
@@ -69,10 +73,9 @@ def _metrics(estimate: Estimate) -> Table:
     rows: list[list[Cell]] = []
     for name in known_metrics([estimate]):
         metric = estimate.metrics[name]
-        size, unit = scale_of(display_of(name).scales, [metric.value])
-        value, _, interval = spread(metric.value / size, metric.low / size, metric.high / size).partition(" ")
+        scale = scale_of(display_of(name).scales, [metric.value])
         title = METRICS[name][1] if name in METRICS else display_of(name).label
-        rows.append([title, value, interval.strip("()"), unit])
+        rows.append([title, *metric_parts(metric, scale), scale[1]])
     return Table(["metric", "value", "90 % interval", "unit"], rows)
 
 
@@ -129,7 +132,8 @@ def _values(estimate: Estimate, library: Library | None) -> list[Table | Prose]:
     sources = library.sources() if library else {}
     titles = [(f"[{number}]", str(sources.get(key, {}).get("title", key))) for number, key in enumerate(keys, 1)]
     return [
-        Table(["value", "number (range)", "kind", "swing", "from"], rows, "Spec values used; swing: change of tokens/s over the range, %"),
+        Table(["value", "number (range)", "kind", "swing", "from"], rows, "Spec values used"),
+        Prose([("", SWING)]),
         Prose(titles, "Sources"),
     ]
 

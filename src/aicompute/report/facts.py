@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aicompute.errors import AicomputeError
+from aicompute.estimate.inputs import runnable
 from aicompute.estimate.result import Estimate
 from aicompute.specs import Library
 
@@ -18,6 +19,7 @@ class Facts:
     peak: float = NAN
     """Dense [operations/s] at ``precision``."""
     precision: str = ""
+    """The peak that the dense layers of the plan run on."""
     bandwidth: float = NAN
     """Of memory [B/s]."""
     link: float = NAN
@@ -34,7 +36,7 @@ def facts_of(library: Library | None, estimate: Estimate) -> Facts:
     Parameters
     ----------
     library : Library, optional
-    estimate : Estimate   Training is judged by its bf16 peak, serving by the larger of the 8-bit peaks.
+    estimate : Estimate   A chip is judged by its peak at the precision that the dense layers of the plan run at.
     """
     if library is None:
         return Facts()
@@ -42,14 +44,14 @@ def facts_of(library: Library | None, estimate: Estimate) -> Facts:
         system, accelerator = library.load("systems", estimate.system), library.load("accelerators", estimate.accelerator)
     except AicomputeError:
         return Facts()
-    words = ("bf16",) if estimate.workload == "training" else ("fp8", "int8")
-    peak, word = max((accelerator.si(f"peak.{word}", NAN), word) for word in words if accelerator.has(f"peak.{word}") or word == words[-1])
+    dense = dict(estimate.plan.get("precision") or {}).get("dense")
+    precision = runnable(accelerator, str(dense)) if dense else ""
     devices = accelerator.si("devices", 1.0)
     tiers: dict[str, object] = system.get("tiers", {})
     tier = "scale-up" if "scale-up" in tiers else next(reversed(tiers), "")
     return Facts(
-        peak=peak,
-        precision="bf16" if words == ("bf16",) else "8-bit" if peak == peak else word,
+        peak=accelerator.si(f"peak.{precision}", NAN) if precision else NAN,
+        precision=precision,
         bandwidth=accelerator.si("memory.bandwidth", NAN),
         link=system.si(f"tiers.{tier}.bandwidth", NAN) * devices,
         domain=system.si(f"tiers.{tier}.domain", NAN),

@@ -11,9 +11,20 @@ from aicompute.report.comparison import metric_row
 from aicompute.report.facts import facts_of
 from aicompute.report.numbers import percent, times, with_unit
 from aicompute.report.sheet import Prose, Sheet, Table, joined
-from aicompute.report.terms import plan_text, precision_text, target_text
+from aicompute.report.terms import plan_text, precision_text, precisions_text, target_text
 from aicompute.report.text import Cell
-from aicompute.report.verdict import communication, cost_reason, lead, name_of, per_accelerator, per_system, power_reason, sentence
+from aicompute.report.verdict import (
+    Known,
+    Lead,
+    communication,
+    cost_reason,
+    lead,
+    name_of,
+    per_system,
+    per_watt,
+    sentence,
+    strength,
+)
 from aicompute.specs import Library
 
 REFERENCE = 0.050
@@ -66,7 +77,7 @@ def headline_sheet(comparisons: Sequence[Comparison], library: Library | None = 
     found = dict.fromkeys(note for comparison in comparisons for note in comparison.notes)
     if notes and found:
         blocks.append(Prose([("", f"- {note}") for note in found], "Notes"))
-    return Sheet(" against ".join(names), headline_terms(comparisons), blocks)
+    return Sheet(" against ".join(names), headline_terms(comparisons, library), blocks)
 
 
 def of_kind(comparisons: Sequence[Comparison], kind: str) -> list[Comparison]:
@@ -90,7 +101,7 @@ def is_home(comparison: Comparison) -> bool:
     return list(comparison.scenario.get("sites") or ()) == ["home"]
 
 
-def headline_terms(comparisons: Sequence[Comparison]) -> str:
+def headline_terms(comparisons: Sequence[Comparison], library: Library | None = None) -> str:
     """On what terms the headline is answered."""
     served, trained = [c for c in comparisons if c.estimates and c.estimates[0].workload != "training"], of_kind(comparisons, "training")
     texts = []
@@ -109,8 +120,8 @@ def headline_terms(comparisons: Sequence[Comparison]) -> str:
     homes = next((joined(e.site for e in c.estimates) for c in comparisons if is_home(c)), "")
     texts.append(f"site {site}; home is {homes}" if homes else f"site {site}")
     if served:
-        texts.append(f"{precision_text(served[0].scenario.get('precision'))} unless said")
-    boundary = "Power and price cover accelerators, hosts and network; energy and cost include PUE."
+        texts.append(f"{precisions_text(served[0], library)} unless said")
+    boundary = "Power and price cover accelerators, hosts and network; energy and cost include PUE and idle time."
     return f"{sentence('; '.join(texts).replace('%', ' %'))} {boundary}"
 
 
@@ -128,12 +139,11 @@ def headline_verdict(comparisons: Sequence[Comparison], library: Library | None 
     found = []
     if decodes:
         step, known = reference(decodes), partial(facts_of, library)
-        found += [_in_scope(f"Decode at {_target(step)}", per_accelerator(step, known)), _over_latency(decodes)]
-        found += [per_system(step), communication(step, known)]
+        found += [_decode(step, known), _over_latency(decodes), per_system(step), communication(step, known)]
     if service:
-        found.append(_service(service, home))
+        found += [_in_scope("Whole service", per_watt(service)), *_service_money(service, home)]
     if training:
-        found.append(_training(training, training_home))
+        found += [_training_time(training, partial(facts_of, library)), _training_money(training, training_home)]
     return [text for text in found if text]
 
 
@@ -142,18 +152,22 @@ def _in_scope(scope: str, text: str) -> str:
     return f"{scope}: {text[0].lower()}{text[1:]}" if text else ""
 
 
-def _service(comparison: Comparison, home: Comparison | None) -> str:
-    """Energy and money of the whole service."""
-    watt, dollar = lead(comparison, "energy_per_token"), lead(comparison, "cost_per_token")
-    at_home = lead(home, "cost_per_token") if home else None
-    texts = []
-    if watt:
-        texts.append(f"{watt.clause('per watt')}{power_reason(watt)}")
-    if dollar:
-        texts.append(f"{dollar.clause('per dollar')}{cost_reason(dollar)}")
-    if at_home:
-        texts.append(f"each at home {at_home.clause('per dollar')}")
-    return sentence(f"The whole service: {'; '.join(texts)}") if texts else ""
+def _decode(step: Comparison, known: Known) -> str:
+    """Who leads per accelerator in decode, and the chips behind it."""
+    found = lead(step, "tokens_per_s_per_accelerator")
+    texts = [found.clause("per accelerator"), strength(found, known)] if found else []
+    scope = f"Decode at {_target(step)}" if _target(step) else "Decode"
+    return sentence(f"{scope}: {': '.join(text for text in texts if text)}") if texts else ""
+
+
+def _service_money(comparison: Comparison, home: Comparison | None) -> list[str]:
+    """Money of the whole service, at one site and each at home."""
+    found = []
+    for scope, each in (("Whole service", comparison), ("Whole service, each at home", home)):
+        money = lead(each, "cost_per_token") if each else None
+        if money:
+            found.append(sentence(f"{scope}: {money.clause('per dollar')}{cost_reason(money, ('cost_per_token',))}"))
+    return found
 
 
 def _over_latency(decodes: Sequence[Comparison]) -> str:
@@ -162,32 +176,38 @@ def _over_latency(decodes: Sequence[Comparison]) -> str:
     if len(leads) < 2:
         return ""
     (tight, first), (loose, last) = leads[0], leads[-1]
+    end = _target(loose).removeprefix("TPOT <= ")
     if first.ahead.system != last.ahead.system:
         return (
             f"{first.ahead.system} leads per accelerator at {_target(tight)} ({times(first.factor)}), "
-            f"{last.ahead.system} at {_target(loose)} ({times(last.factor)})."
+            f"{last.ahead.system} at {end} ({times(last.factor)})."
         )
     moves = "shrinks" if last.factor < first.factor else "grows"
-    return f"The lead per accelerator {moves} from {times(first.factor)} at {_target(tight)} to {times(last.factor)} at {_target(loose)}."
+    return f"That lead {moves} from {times(first.factor)} at {_target(tight)} to {times(last.factor)} at {end}."
 
 
-def _training(comparison: Comparison, home: Comparison | None) -> str:
-    """Time and money of a run."""
+def _training_time(comparison: Comparison, known: Known) -> str:
+    """Time of a run, and the chips behind it."""
     found = lead(comparison, "run_time") or lead(comparison, "tokens_per_s")
     if found is None:
         return ""
-    texts = [f"Training: {found.clause('in time')}"]
+    texts = [f"Training: {found.clause('in time')}{_both(found, 'run_time')}", strength(found, known)]
+    return sentence("; ".join(text for text in texts if text))
+
+
+def _training_money(comparison: Comparison, home: Comparison | None) -> str:
+    """Money of a run, at one site and each at home."""
+    money, at_home = lead(comparison, "run_cost"), lead(home, "run_cost") if home else None
+    if money is None:
+        return ""
+    text = f"Training: {money.clause('per dollar')}{_both(money, 'run_cost')} a run"
+    return sentence(f"{text}; each at home{_both(at_home, 'run_cost')}" if at_home else text)
+
+
+def _both(found: Lead, name: str) -> str:
+    """A metric of the one ahead against that of the other, where both have it."""
     pair = (found.ahead, found.behind)
-    if all("run_time" in e.metrics for e in pair):
-        texts.append(" against ".join(with_unit(e["run_time"], "run_time") for e in pair))
-    money = lead(comparison, "run_cost")
-    if money:
-        costs = " against ".join(with_unit(e["run_cost"], "run_cost") for e in (money.ahead, money.behind))
-        at_home = lead(home, "run_cost") if home else None
-        texts.append(f"{money.clause('per dollar')}: {costs} a run")
-        if at_home:
-            texts.append(f"at home {' against '.join(with_unit(e['run_cost'], 'run_cost') for e in (at_home.ahead, at_home.behind))}")
-    return sentence("; ".join(texts))
+    return f": {' against '.join(with_unit(e[name], name) for e in pair)}" if all(name in e.metrics for e in pair) else ""
 
 
 def _section(title: str, comparison: Comparison, only: Sequence[str], usual: Any) -> list[Sequence[Cell]]:

@@ -45,9 +45,7 @@ DISPLAYS: Mapping[str, Display] = {
     "tokens_per_s_per_accelerator": Display("tokens/s/accelerator", _RATE, "tokens_per_s_per_accelerator", "token/s/accelerator"),
     "tokens_per_s": Display("tokens/s, system", _RATE, "tokens_per_s", "token/s"),
     "tokens_per_s_per_user": Display("tokens/s per user", _COUNT, "tokens_per_s_per_user", "token/s/user"),
-    "input_tokens_per_s_per_accelerator": Display(
-        "input tok/s/accel.", _RATE, "input_tokens_per_s_per_accelerator", "token/s/accelerator"
-    ),
+    "input_tokens_per_s_per_accelerator": Display("input tok/s/accel.", _RATE, "input_tokens_per_s_per_accelerator", "token/s/accelerator"),
     "tpot": Display("TPOT", _TIME, "tpot", "s"),
     "ttft": Display("TTFT", _TIME, "ttft", "s"),
     "step_time": Display("step time", _TIME, "step_time", "s"),
@@ -115,11 +113,7 @@ def spread(value: float, low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)) or high - low <= 1e-9 * abs(value):
         return plain(value)
     digits = _decimals(value, low, high)
-    ends = []
-    for end in (low, high):
-        text = fixed(end, digits)
-        ends.append(text if float(text.replace(",", "")) or not end else plain(end, 1))
-    return f"{fixed(value, digits)} ({'-'.join(ends)})"
+    return f"{fixed(value, digits)} ({'-'.join(_not_zero(end, digits) for end in (low, high))})"
 
 
 def value_text(value: float, low: float, high: float) -> str:
@@ -145,6 +139,12 @@ def fixed(value: float, decimals: int) -> str:
     return f"{rounded + 0.0:,.{max(decimals, 0)}f}"
 
 
+def _not_zero(value: float, decimals: int) -> str:
+    """A number rounded, with one digit where it would round to zero."""
+    text = fixed(value, decimals)
+    return text if not value or float(text.replace(",", "")) else plain(value, 1)
+
+
 def _decimals(value: float, low: float, high: float) -> int:
     """Decimals so that half the interval has two digits and the value two to four."""
     place = math.floor(math.log10((high - low) / 2.0)) - 1
@@ -158,8 +158,24 @@ def metric_text(metric: Metric | None, scale: Scale) -> str:
     """A metric in a unit, with its interval."""
     if metric is None:
         return NONE
-    size = scale[0]
-    return spread(metric.value / size, metric.low / size, metric.high / size)
+    value, interval = metric_parts(metric, scale)
+    return f"{value} ({interval})" if interval else value
+
+
+def metric_parts(metric: Metric, scale: Scale) -> tuple[str, str]:
+    """A metric in a unit, and its interval; shares below 1 % to a tenth.
+
+    Examples
+    --------
+    >>> metric_parts(Metric(0.000345, 0.000286, 0.000432, "1"), (0.01, "%")), metric_parts(Metric(0.0034, 0.0029, 0.0043, "1"), (0.01, "%"))
+    (('under 0.1', ''), ('0.3', '0.3-0.4'))
+    """
+    value, low, high = (number / scale[0] for number in (metric.value, metric.low, metric.high))
+    if scale[1] != "%" or not 0.0 < value < 1.0 or not math.isfinite(high - low):
+        text, _, interval = spread(value, low, high).partition(" ")
+        return text, interval.strip("()")
+    interval = f"{fixed(low, 1)}-{fixed(high, 1)}" if high >= 0.1 and high - low > 1e-9 * value else ""
+    return "under 0.1" if value < 0.1 else fixed(value, 1), interval
 
 
 def with_unit(metric: Metric, name: str) -> str:
@@ -191,9 +207,10 @@ def ratio_text(ratio: Ratio | None) -> str:
         return NONE
     most = 2 if ratio.value >= 0.1 else 3 if ratio.value >= 0.01 else 5
     if not ratio.high > ratio.low:
-        return fixed(ratio.value, most)
+        return _not_zero(ratio.value, most)
     decimals = min(_decimals(ratio.value, ratio.low, ratio.high), most)
-    return f"{fixed(ratio.value, decimals)} ({fixed(ratio.low, decimals)}-{fixed(ratio.high, decimals)})"
+    value, low, high = (_not_zero(number, decimals) for number in (ratio.value, ratio.low, ratio.high))
+    return f"{value} ({low}-{high})"
 
 
 def percent(share: float) -> str:

@@ -21,7 +21,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Prose:
-    """Paragraphs under a heading; ``label: text`` where a label is given."""
+    """Paragraphs under a heading; ``label: text`` where a label is given, a point of a list where one begins with a dash."""
 
     lines: Sequence[tuple[str, str]]
     heading: str = ""
@@ -56,7 +56,11 @@ def as_text(sheet: Sheet) -> str:
             if block.heading:
                 lines += wrap(block.heading, WIDTH)
             for label, text in block.lines:
-                lines += wrap(f"{label}{'' if label.endswith(']') else ':'} {text}" if label else text, WIDTH, "  " if label else "")
+                lines += wrap(
+                    f"{label}{'' if label.endswith(']') else ':'} {text}" if label else text,
+                    WIDTH,
+                    "  " if label or _is_point(text) else "",
+                )
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -72,7 +76,9 @@ def as_markdown(sheet: Sheet) -> str:
             parts.append(markdown(block.headers, block.rows))
         else:
             labelled = "\n".join(f"- **{_marked(label)}**: {_marked(text)}" for label, text in block.lines if label)
-            parts += [part for part in (labelled, " ".join(_marked(text) for label, text in block.lines if not label)) if part]
+            points = "\n".join(_marked(text) for label, text in block.lines if not label and _is_point(text))
+            plain = " ".join(_marked(text) for label, text in block.lines if not label and not _is_point(text))
+            parts += [part for part in (labelled, plain, points) if part]
     return "\n\n".join(parts)
 
 
@@ -101,6 +107,11 @@ def _html_row(row: Sequence[Cell], columns: int) -> str:
     if len(row) == 1 < columns:
         return f'<th colspan="{columns}">{escape(shown(row[0]))}</th>'
     return "".join(f"<td>{escape(shown(cell))}</td>" for cell in row)
+
+
+def _is_point(text: str) -> bool:
+    """Whether a paragraph is a point of a list."""
+    return text.startswith("- ")
 
 
 def _marked(text: str) -> str:

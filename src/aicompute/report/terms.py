@@ -6,25 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aicompute.errors import AicomputeError
 from aicompute.estimate.result import Comparison, Estimate
 from aicompute.report.sheet import joined
+from aicompute.specs import Library
 from aicompute.units import plain
 
-BOUNDARY = "rates over all accelerators owned; power and price of accelerators, hosts and network; PUE in energy and cost"
+BOUNDARY = "rates over all accelerators owned; power and price of accelerators, hosts and network; PUE and idle time in energy and cost"
 """What every answer covers, the same on both sides."""
 
 _PARALLEL = ("tp", "dp", "pp", "cp", "ep")
+_OF_EXPERTS = ("experts", "dispatch", "combine")
+"""Roles of a precision map that only a model with experts has."""
 
 
-def terms_text(comparison: Comparison) -> str:
+def terms_text(comparison: Comparison, library: Library | None = None) -> str:
     """The terms of a comparison in one sentence: precision, site, use, size, boundary.
 
     Parameters
     ----------
-    comparison : Comparison   Its ``scenario`` may lack any of the terms.
+    comparison : Comparison       Its ``scenario`` may lack any of the terms.
+    library : Library, optional   Tells whether the model has experts.
     """
     scenario = comparison.scenario
-    parts = [precision_text(scenario.get("precision")), site_text(comparison), use_text(scenario.get("utilisation"))]
+    parts = [precisions_text(comparison, library), site_text(comparison), use_text(scenario.get("utilisation"))]
     parts += [size_text(comparison), _rent(scenario.get("rent"))]
     text = "; ".join(part for part in parts if part)
     return f"Terms: {text}. 90 % intervals."
@@ -36,13 +41,53 @@ def precision_text(given: Any) -> str:
     Examples
     --------
     >>> precision_text("8bit"), precision_text({"dense": "fp8", "experts": "nvfp4"})
-    ('8 bits on all', 'dense fp8, experts nvfp4')
+    ('8 bits', 'dense fp8, experts nvfp4')
     """
     if isinstance(given, Mapping):
         return ", ".join(f"{role} {word}" for role, word in given.items())
     if given in (None, "native"):
         return "each at its native precision"
-    return "8 bits on all" if given in ("8bit", "8-bit") else f"{given} on all"
+    return "8 bits" if given in ("8bit", "8-bit") else str(given)
+
+
+def precisions_text(comparison: Comparison, library: Library | None = None) -> str:
+    """The precision of a comparison: what each role runs at where it is not each system's own, in the words of all systems together."""
+    given = comparison.scenario.get("precision")
+    maps = [found for estimate in comparison.estimates if (found := formats_of(estimate, library))]
+    if given in (None, "native") or not maps:
+        return precision_text(given)
+    roles = dict.fromkeys(role for found in maps for role in found)
+    words = {role: tuple(dict.fromkeys(found[role] for found in maps if role in found)) for role in roles}
+    if len(set(words.values())) == 1:
+        return f"{_by_system(next(iter(words.values())))} on all"
+    parts = (f"{_by_system(word)} ({', '.join(role for role in roles if words[role] == word)})" for word in dict.fromkeys(words.values()))
+    return ", ".join(parts)
+
+
+def _by_system(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{' or '.join(words)} by system"
+
+
+def formats_of(estimate: Estimate, library: Library | None = None) -> dict[str, str]:
+    """The precision map of the plan, without the roles of experts where the model is known to have none."""
+    found = dict(estimate.plan.get("precision") or {})
+    return {role: word for role, word in found.items() if role not in _OF_EXPERTS} if found and _is_dense(estimate, library) else found
+
+
+def _is_dense(estimate: Estimate, library: Library | None) -> bool:
+    """Whether the model is known to have no experts."""
+    if library is None:
+        return False
+    try:
+        return not library.load("models", estimate.model).get("num_experts", 0)
+    except AicomputeError:
+        return False
+
+
+def best_plan_text(estimate: Estimate, library: Library | None = None) -> str:
+    """The plan of an estimate on one line, its precision as far as the model has the roles."""
+    formats = formats_of(estimate, library)
+    return plan_text({**estimate.plan, "precision": formats} if formats else estimate.plan)
 
 
 def site_text(comparison: Comparison) -> str:
@@ -65,7 +110,8 @@ def size_text(comparison: Comparison) -> str:
     """How many accelerators each has, and by what they are equal."""
     estimates = comparison.estimates
     counts = list(dict.fromkeys(f"{e.accelerators:,.0f}" for e in estimates))
-    each = f"{counts[0]} accelerators each" if len(counts) == 1 and len(estimates) > 1 else f"{joined(counts)} accelerators"
+    plural = "" if counts == ["1"] else "s"
+    each = f"{joined(counts)} accelerator{plural}" + (" each" if len(counts) == 1 and len(estimates) > 1 else "")
     equal = comparison.scenario.get("equal")
     return f"equal {equal} ({each})" if equal and equal != "accelerators" else each
 
@@ -119,9 +165,10 @@ def _layout(plan: Mapping[str, Any]) -> str:
 
 
 def _extras(plan: Mapping[str, Any]) -> list[str]:
-    """Drafts and precision."""
-    drafts = plan.get("drafts")
-    texts = [f"{_count(drafts)} draft token{'s' if drafts != 1 else ''}"] if drafts else []
+    """The fleet that whole engines need, drafts and precision."""
+    drafts, fleet = plan.get("drafts"), plan.get("fleet")
+    texts = [f"in a fleet of {_count(fleet)} accelerators or more"] if fleet else []
+    texts += [f"{_count(drafts)} draft token{'s' if drafts != 1 else ''}"] if drafts else []
     precision = plan.get("precision")
     return [*texts, precision_map_text(precision)] if isinstance(precision, Mapping) else texts
 
@@ -209,4 +256,4 @@ def scenario_text(comparison: Comparison) -> str:
 def size_of(estimate: Estimate) -> str:
     """How much of a system there is: accelerators and units."""
     units = "" if not math.isfinite(estimate.units) else f", {estimate.units:,.0f} unit{'s' if estimate.units != 1 else ''}"
-    return f"{estimate.accelerators:,.0f} accelerators{units}"
+    return f"{estimate.accelerators:,.0f} accelerator{'s' if estimate.accelerators != 1 else ''}{units}"

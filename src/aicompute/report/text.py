@@ -16,7 +16,7 @@ from aicompute.units import plain
 WIDTH = 80
 """Columns of the terminal that every table fits, so that a pipe shows what a screen shows."""
 FORMATS = ("table", "json", "csv", "markdown")
-_NUMBER = re.compile(r"[+-]?(\d|\.\d|inf\b|nan\b)")
+_NUMBER = re.compile(r"(under )?[+-]?(\d|\.\d|inf\b|nan\b)")
 _LEAST = 8
 
 Cell = str | int | float | bool | None

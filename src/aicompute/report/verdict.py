@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,7 +44,7 @@ class Lead:
         if math.isnan(self.probability):
             return times(self.factor)
         ends = [value_text(end, self.low, self.high) for end in (self.low, self.high)]
-        spread = f", {ends[0]} to {ends[1]}" if self.high > self.low else ""
+        spread = f", {ends[0]} to {ends[1]}" if self.low < self.high < math.inf else ""
         sure = f"; {probability_text(self.probability)} sure" if self.decided else ""
         return f"{times(self.factor)}{spread}{sure}"
 
@@ -134,19 +134,22 @@ def per_accelerator(comparison: Comparison, known: Known) -> str:
     found = lead(comparison, "tokens_per_s_per_accelerator")
     if found is None:
         return ""
-    why = "; ".join(text for text in (_strength(found, known), _largest(comparison)) if text)
+    why = "; ".join(text for text in (strength(found, known, comparison.estimates), _largest(comparison)) if text)
     head = found.clause("Per accelerator", comparison.estimates)
     return sentence(f"{head}: {why}" if why else head)
 
 
-def _strength(found: Lead, known: Known) -> str:
-    """Ratio of the chips in peak rate and memory bandwidth."""
+def strength(found: Lead, known: Known, among: Sequence[Estimate] = ()) -> str:
+    """Ratio of the chips in memory bandwidth and in peak rate, each at the precision that its dense layers run at."""
     ahead, behind = known(found.ahead), known(found.behind)
-    parts = [(ahead.bandwidth / behind.bandwidth, "the memory bandwidth")]
-    if ahead.precision == behind.precision:
-        parts.insert(0, (ahead.peak / behind.peak, f"the {ahead.precision} peak"))
+    peak = f"the {ahead.precision} peak"
+    if ahead.precision != behind.precision:
+        peak = f"the peak at the dense precision each runs ({ahead.precision} against {behind.precision})"
+    parts = [(ahead.peak / behind.peak, peak), (ahead.bandwidth / behind.bandwidth, "the memory bandwidth")]
     shown = [f"{value:.2g} times {what}" for value, what in parts if math.isfinite(value)]
-    return f"its chip has {joined(shown)}" if shown else ""
+    name = name_of(found.ahead, among) if among else found.ahead.system
+    owner = "its chip" if found.decided else f"the chip of {name}"
+    return f"{owner} has {joined(shown)}" if shown else ""
 
 
 def _largest(comparison: Comparison) -> str:
@@ -210,14 +213,17 @@ def power_reason(found: Lead) -> str:
     return f": {both} W an accelerator with its share of the system"
 
 
-def cost_reason(found: Lead) -> str:
-    """Cost of an accelerator-hour and of a million tokens."""
+_COSTS: Mapping[str, str] = {"cost_per_token": "a million tokens", "cost_per_accelerator_hour": "an accelerator-hour"}
+
+
+def cost_reason(found: Lead, metrics: Sequence[str] = tuple(_COSTS)) -> str:
+    """Cost of a million tokens and of an accelerator-hour."""
     texts = []
-    for metric, what in (("cost_per_token", "a million tokens"), ("cost_per_accelerator_hour", "an accelerator-hour")):
+    for metric in metrics:
         both = [e.metrics[metric] for e in (found.ahead, found.behind) if metric in e.metrics]
         if len(both) == 2:
             numbers = [with_unit(each, metric).partition(" ")[0] for each in both]
-            texts.append(f"{' against '.join(f'${number}' for number in numbers)} {what}")
+            texts.append(f"{' against '.join(f'${number}' for number in numbers)} {_COSTS[metric]}")
     return f": {', '.join(texts)}" if texts else ""
 
 
