@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aicompute.estimate import workload
-from aicompute.estimate.account import account
+from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import engine, records, scene
 from aicompute.estimate.evaluate import decode_outcome, in_flight_outcome, prefill_outcome
 from aicompute.estimate.rates import closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, pooled_rate, prefill_rate, static_rate
@@ -136,6 +136,20 @@ def test_layers_of_one_mixer_are_half_a_layer():
     assert step.communication["tensor parallel"] == pytest.approx(whole.communication["tensor parallel"] * 118 / 182, rel=1e-12)
 
 
+def test_chunks_of_a_prompt_expand_its_prefix_again():
+    """MLA: the FLOPs of a chunk behind a prefix grow by attention and by the latent up-projection of the prefix; decoding tokens expand none."""
+    e = made("gb200-nvl72", "deepseek-r1", ServingPlan(1.0, 4.0, 1.0, 4.0))
+    a = e.arch
+
+    def dense(load: Load) -> float:
+        return float(sum(t.flops for t in e.step(load).timed if t.operator.role == "dense"))
+
+    expanded = 2.0 * a.num_layers * a.num_heads * (a.qk_nope_head_dim + a.v_head_dim) * a.kv_lora_rank * 6144.0
+    first, later = (Load(0.0, 1.0, 1.0, 4.0, 2048.0, p) for p in (0.0, 6144.0))
+    assert dense(later) - dense(first) == pytest.approx(expanded, rel=1e-9)
+    assert dense(Load(64.0, 1.0, 100.0, 0.0, 1.0, 0.0)) == dense(Load(64.0, 1.0, 9000.0, 0.0, 1.0, 0.0))
+
+
 # --- rates
 
 RATES = {
@@ -238,10 +252,10 @@ def test_a_pipeline_does_not_shorten_the_way_of_one_prompt():
 def test_account_of_arrays_equals_floats():
     s, r = setting()
     tokens, flops = np.array([1e3, 1e5, 1e7])[:, None], np.array([1e12, 5e14])[None, :]
-    mesh = account(s, r, tokens, flops, 1e12, 1e10)
+    mesh = account(s, r, tokens, [Activity(0.9, flops, 1e12, 1e10)])
     for i, t in enumerate(tokens[:, 0]):
         for j, f in enumerate(flops[0]):
-            one = account(s, r, float(t), float(f), 1e12, 1e10)
+            one = account(s, r, float(t), [Activity(0.9, float(f), 1e12, 1e10)])
             for name in (
                 "accelerator_power",
                 "it_power",

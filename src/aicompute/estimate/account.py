@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aicompute.economics.capital import YEAR
 from aicompute.economics.carbon import operational_carbon
-from aicompute.economics.cost import CostBreakdown, ownership_cost_rate
-from aicompute.economics.energy import mean_power
+from aicompute.economics.cost import CostBreakdown, cost_per_token, ownership_cost_rate, rental_cost_rate
+from aicompute.economics.energy import energy_per_token, mean_power
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.kernels import Timed
-from aicompute.machine.power import accelerator_power, issued_rows, unit_power
-from aicompute.numerics import Array
+from aicompute.machine.power import accelerator_power, issued_rows, site_power, unit_power
+from aicompute.numerics import Array, minimum
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,52 @@ def issued_flops(timed: Iterable[Timed], extra: Array) -> Array:
     return total
 
 
-def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_rate: Array, wire_rate: Array) -> Account:
+@dataclass(frozen=True)
+class Activity:
+    """What a share of the devices does while the system works; what no activity claims idles."""
+
+    share: Array
+    """Of all devices and of the time [1]."""
+    flops_rate: Array
+    """Of one device at it, rows issued for nothing included [FLOP/s]."""
+    bytes_rate: Array
+    """Of one device at it [B/s]."""
+    wire_rate: Array
+    """Of one device at it [B/s]."""
+
+
+def busy_power(s: Scene, r: Records, activities: Sequence[Activity]) -> Array:
+    """Mean power of an accelerator while the system works, over what its devices do [W]."""
+    p, each = r.power, s.devices_each
+    idle = p.tdp * p.idle_fraction
+    mean: Array = 0.0
+    working: Array = 0.0
+    for a in activities:
+        power = accelerator_power(
+            p.tdp,
+            p.peak,
+            p.idle_fraction,
+            p.energy_per_byte,
+            p.compute,
+            p.exponent,
+            a.flops_rate * each,
+            a.bytes_rate * each,
+            a.wire_rate * each,
+        )
+        power = minimum(idle + (power - idle) * p.residual, p.tdp)
+        mean = mean + a.share * power
+        working = working + a.share
+    return mean + (1.0 - working) * idle
+
+
+def account(s: Scene, r: Records, tokens_rate: Array, activities: Sequence[Activity]) -> Account:
     """Power, energy and money of a scene.
 
     Parameters
     ----------
     s, r : Scene, Records
-    tokens_rate : shape (...)    Tokens per second of the whole system while it works.
-    flops_rate, bytes_rate, wire_rate : shape (...)   Of one device while it works [FLOP/s], [B/s], [B/s].
+    tokens_rate : shape (...)   Tokens per second of the whole system while it works.
+    activities : sequence of Activity   What the devices do meanwhile.
 
     Returns
     -------
@@ -55,9 +93,8 @@ def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_r
     Notes
     -----
     All accelerators allotted are powered and paid, working or not; capital, building and operation are paid always, energy follows use,
-    idle time at idle power. Units are counted in fractions, so that a budget of any size can be compared; more than one unit pays for the
-    scale-out
-    network.
+    idle time at idle power, and so energy, cost and carbon of a token share one boundary. Units are counted in fractions, so that a budget
+    of any size can be compared; more than one unit pays for the scale-out network.
 
     References
     ----------
@@ -65,10 +102,7 @@ def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_r
     """
     p = r.power
     units = s.accelerators / s.per_unit
-    each = s.devices_each
-    busy_each = accelerator_power(
-        p.tdp, p.peak, p.idle_fraction, p.energy_per_byte, p.compute, p.exponent, flops_rate * each, bytes_rate * each, wire_rate * each
-    )
+    busy_each = busy_power(s, r, activities)
     busy = unit_power(busy_each * s.per_unit, r.rest).total * units
     rated = unit_power(p.tdp * s.per_unit, r.rest).total * units
     idle = unit_power(p.tdp * p.idle_fraction * s.per_unit, r.rest, load=0.0).total * units
@@ -79,16 +113,16 @@ def account(s: Scene, r: Records, tokens_rate: Array, flops_rate: Array, bytes_r
         cost = ownership_cost_rate(capital, rated, mean, r.terms, imported=foreign, period=YEAR)
     else:
         nothing = 0.0 * mean
-        cost = CostBreakdown(nothing + s.rent * s.accelerators, nothing, nothing, nothing)
+        cost = CostBreakdown(rental_cost_rate(s.rent, s.accelerators) + nothing, nothing, nothing, nothing)
     used = tokens_rate * s.utilisation
     return Account(
         accelerator_power=busy_each,
         it_power=busy,
-        site_power=busy * r.terms.pue,
-        energy_per_token=busy * r.terms.pue / tokens_rate,
+        site_power=site_power(busy, r.terms.pue),
+        energy_per_token=energy_per_token(mean, r.terms.pue, used),
         capital=capital,
         cost=cost,
         cost_rate=cost.total,
-        cost_per_token=cost.total / used,
+        cost_per_token=cost_per_token(cost.total, tokens_rate, s.utilisation),
         carbon_per_token=operational_carbon(mean, r.terms.pue, r.carbon) / used,
     )

@@ -76,6 +76,8 @@ class PowerTerms:
     compute: Array
     exponent: Array
     rows: Array
+    residual: Array
+    """Measured over predicted dynamic power: 1, or draws."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Records:
     wires: Fabric
     protocol: Protocol
     exchange: ExpertExchange
+    dense_peak: Array
+    """Peak of an accelerator at the precision that dense products run in [FLOP/s]."""
     link: Array
     """Inverse bandwidth of the scale-up tier, which carries most bytes [s/B]."""
     training: TrainingStack | None
@@ -189,10 +193,15 @@ def _scene(
     elif precision == "native":
         precision = None
     chosen = inputs.precision_map(precision, native)
+    model_spec = lib.load("models", model)
+    if isinstance(precision, str) and "=" not in precision and not model_spec.get("num_moe_layers", 0):
+        chosen["dense"] = chosen["experts"]  # a word speaks of all weights where there are no experts
+    if precision is None:
+        _published_format(chosen, model_spec)
     return Scene(
         system_spec,
         accelerator,
-        lib.load("models", model),
+        model_spec,
         stack_spec,
         lib.load("sites", place),
         chosen,
@@ -201,6 +210,14 @@ def _scene(
         utilisation,
         rent,
     )
+
+
+def _published_format(chosen: dict[str, str], model: Spec) -> None:
+    """Weights no wider than the model is published in (experts, or all of a dense model)."""
+    word = str(model.get("native_precision", "bf16"))
+    role = "experts" if model.get("num_moe_layers", 0) else "dense"
+    if word in inputs.PRECISIONS and inputs.PRECISIONS[word][1] < 0.9 * inputs.PRECISIONS[chosen[role]][1]:
+        chosen[role] = word
 
 
 def _eight_bits(accelerator: Spec) -> dict[str, str]:
@@ -225,12 +242,13 @@ def drawn(s: Scene, count: int) -> Records:
         # most of what a stack gets wrong it gets wrong on every system
         common, own = sampler.normal(f"residual|{s.stack.id}"), sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
         residual = s.stack.si("residual.step") * (np.sqrt(0.7) * common + np.sqrt(0.3) * own)
-        s.memo[key] = records(s, sampler, np.exp(residual))
+        power = s.accelerator.si("power.residual") * sampler.normal(f"power|{s.accelerator.id}")
+        s.memo[key] = records(s, sampler, np.exp(residual), np.exp(power))
     found: Records = s.memo[key]
     return found
 
 
-def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Records:
+def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0, power_factor: Array = 1.0) -> Records:
     """Numbers of a scene, read by ``read``."""
     fabric = inputs.fabric_record(s.system, read)
     exchange, wires = inputs.exchange_record(s.stack, s.precision, fabric, read)
@@ -242,6 +260,7 @@ def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Re
         wires=wires,
         protocol=inputs.protocol_record(s.stack, read),
         exchange=exchange,
+        dense_peak=read(a, f"peak.{inputs.runnable(a, s.precision['dense'])}"),
         link=fabric[1 if next(iter(s.system.get("tiers"))) == "in-package" else 0].inverse_bandwidth,
         training=inputs.training_stack_record(s.stack, s.precision, read) if s.training else None,
         serving=None if s.training else inputs.serving_stack_record(s.stack, read),
@@ -254,6 +273,7 @@ def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Re
             compute=read(a, "power.compute"),
             exponent=read(a, "power.exponent"),
             rows=read(a, "power.rows"),
+            residual=power_factor,
         ),
         rest=SystemPower(
             hosts=read(s.system, "power.hosts"),
@@ -262,6 +282,8 @@ def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0) -> Re
             optics=read(s.system, "power.optics"),
             other=read(s.system, "power.other"),
             conversion=read(s.system, "power.conversion"),
+            hosts_idle=read(a, "power.hosts_idle_fraction"),
+            other_idle=read(a, "power.other_idle_fraction"),
         ),
         price=read(s.system, "price.unit"),
         network_price=read(s.system, "price.network", 0.0),

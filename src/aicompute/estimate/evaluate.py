@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aicompute.estimate.account import Account, account, issued_flops
+from aicompute.economics.cost import run_cost, run_duration
+from aicompute.estimate.account import Account, Activity, account, issued_flops
 from aicompute.estimate.context import Records, Scene, engine
 from aicompute.estimate.kernels import Timed
-from aicompute.estimate.rates import Engine, Rate, decode_rate, in_flight_rate, pooled_rate, prefill_rate
+from aicompute.estimate.rates import Engine, Rate, added_prefill, decode_rate, in_flight_rate, pooled_rate, prefill_rate
 from aicompute.estimate.serving import ServingPlan, cache_memory, weight_memory
 from aicompute.estimate.training import TrainingPlan, training_step
 from aicompute.estimate.workload import Workload
 from aicompute.machine.collectives import neighbour_time
 from aicompute.machine.failures import cluster_mtbf, daly_interval, goodput_exponential
-from aicompute.numerics import Array, floor, maximum
+from aicompute.numerics import Array, ceil, floor, maximum, minimum
 from aicompute.workload.footprint import cache_bytes
 from aicompute.workload.parameters import flops_per_token_training
 
@@ -52,20 +53,18 @@ def training_outcome(s: Scene, r: Records, w: Workload, plan: TrainingPlan, cost
         "tokens_per_s_per_accelerator": rate / s.accelerators,
         "tokens_per_s": rate,
         "step_time": time,
-        "mfu": model_flops / (r.power.peak * s.accelerators),
+        "mfu": model_flops / (r.dense_peak * s.accelerators),
         "goodput": good,
         "communication_share": sum(step.communication.values(), 0.0) / step.step,
         "exposed_share": step.exposed / step.step,
         "memory_share": memory / r.device.capacity,
     }
     if cost:
-        paid = account(
-            s, r, rate * good, step.flops / time * used, step.traffic / time * used, step.wire / time * used / r.link
-        )
+        paid = account(s, r, rate * good, [Activity(used, step.flops / time, step.traffic / time, step.wire / time / r.link)])
         metrics |= _money(s, paid)
         if w.tokens is not None:
-            metrics["run_time"] = w.tokens / (rate * good)
-            metrics["run_cost"] = paid.cost_rate * metrics["run_time"]
+            metrics["run_time"] = run_duration(w.tokens, rate, good)
+            metrics["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
     return Outcome(metrics, step.parts, step.communication, memory / r.device.capacity, step.memory, step.forward)
 
 
@@ -92,23 +91,23 @@ def serving_memory(e: Engine, sequences: Array, length: Array) -> tuple[Array, d
     return (weights + cache + e.stack.reserve) / (e.stack.memory_share * e.device.capacity), parts
 
 
-def _engine_metrics(
-    s: Scene, r: Records, e: Engine, rate: Rate, tokens_rate: Array, engines: Array, cost: bool, busy: Array = 1.0
-) -> dict[str, Array]:
+def _activity(r: Records, e: Engine, rate: Rate, share: Array) -> Activity:
+    """What a device of an engine does; a pipeline's step is the way through all stages, each of which works on other micro-batches."""
+    seconds = rate.step.step * r.time_factor
+    flops = issued_flops(rate.step.timed, r.power.rows)
+    return Activity(share, flops / seconds, rate.step.traffic * e.plan.pp / seconds, rate.step.wire / seconds / r.link)
+
+
+def _engine_metrics(s: Scene, r: Records, e: Engine, rate: Rate, tokens_rate: Array, engines: Array, cost: bool) -> dict[str, Array]:
     """Metrics that every serving outcome shares; ``tokens_rate`` is what costs are shared over."""
     step = rate.step
-    seconds = step.step * r.time_factor
-    work = engines * e.plan.devices / s.devices
     metrics: dict[str, Array] = {
         "communication_share": sum(step.communication.values(), 0.0) / step.step,
         "exposed_share": step.exposed / step.step,
     }
     if cost:
-        flops = issued_flops(step.timed, r.power.rows) / e.plan.pp / seconds
-        wire = step.wire / seconds / r.link
-        # a pipeline's step is the way through all stages; each stage works on other micro-batches meanwhile
-        together = e.plan.pp * work * busy
-        metrics |= _money(s, account(s, r, tokens_rate, flops * together, step.traffic / seconds * together, wire * work * busy))
+        work = engines * e.plan.devices / s.devices
+        metrics |= _money(s, account(s, r, tokens_rate, [_activity(r, e, rate, work)]))
     return metrics
 
 
@@ -131,9 +130,9 @@ def decode_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequenc
     return Outcome(metrics, rate.step.parts, rate.step.communication, share, parts, rate.step.timed)
 
 
-def waiting_factor(utilisation: float) -> float:
+def waiting_factor(utilisation: Array) -> Array:
     """Mean time in a server over its service time, for random arrivals and constant service: 1 + u / (2 (1 - u)) [1]."""
-    u = min(utilisation, 0.9)
+    u = minimum(utilisation, 0.9)
     return 1.0 + 0.5 * u / (1.0 - u)
 
 
@@ -165,62 +164,85 @@ def in_flight_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequ
     tpot = rate.tpot * r.time_factor
     total = engines * sequences / tpot
     share, parts = serving_memory(e, sequences, w.input_length + w.output_length)
-    chunks = maximum(fresh / e.stack.chunk, 1.0)
+    # a prompt waits for half a step, then passes in its own chunks beside the answers; prompts queue where prefill keeps the engine busy
+    added, bare = added_prefill(e, sequences, fresh, w.output_length, w.input_length * w.prefix_hit)
+    passing = ceil(fresh / e.stack.chunk) * bare + added
+    arriving = sequences / (w.output_length * rate.tpot)
+    queue = waiting_factor(minimum(arriving * added, 0.9))
+    ttft = e.stack.first_token_fixed + (0.5 * bare + passing * queue) * r.time_factor
     metrics = {
         "tokens_per_s_per_accelerator": total / s.accelerators,
         "tokens_per_s": total,
         "tokens_per_s_per_user": 1.0 / tpot,
         "input_tokens_per_s_per_accelerator": total / s.accelerators * w.input_length / w.output_length,
         "tpot": tpot,
-        # a prompt waits for the running step and passes in its own chunks, as one of those that arrive
-        "ttft": e.stack.first_token_fixed + (0.5 + chunks) * rate.step.step * r.time_factor * waiting_factor(s.utilisation),
+        "ttft": ttft,
         "memory_share": share,
         **_engine_metrics(s, r, e, rate, total, engines, cost),
     }
     return Outcome(metrics, rate.step.parts, rate.step.communication, share, parts, rate.step.timed)
 
 
-def pools_outcome(
-    s: Scene, r: Records, w: Workload, first: ServingPlan, prompts: Array, then: ServingPlan, sequences: Array, drafts: Array
-) -> Outcome:
-    """A prefill pool and a decode pool in the ratio at which neither waits; pools are fractions of a fleet."""
-    e_prefill, e_decode = engine(s, r, first, 0.0), engine(s, r, then, drafts)
+@dataclass(frozen=True)
+class Pools:
+    """A prefill pool and a decode pool: engines, and how many of each."""
+
+    first: ServingPlan
+    prompts: float
+    """Prompts of a batch in a prefill engine."""
+    then: ServingPlan
+    sequences: float
+    """In a decode engine."""
+    drafts: float
+    counts: tuple[float, float] | None
+    """Whole engines of each pool; None: shares of a fleet in the ratio at which neither pool waits."""
+
+
+def pools_outcome(s: Scene, r: Records, w: Workload, pools: Pools) -> Outcome:
+    """Prompts read in one pool, answers generated in the other; the slower pool sets the rate."""
+    e_prefill, e_decode = engine(s, r, pools.first, 0.0), engine(s, r, pools.then, pools.drafts)
     fresh = w.input_length * (1.0 - w.prefix_hit)
-    prefill = prefill_rate(e_prefill, prompts, fresh, w.input_length * w.prefix_hit)
-    decode = decode_rate(e_decode, sequences, w.input_length, w.output_length, w.length_variation)
-    each = s.devices / s.accelerators  # working devices an accelerator paid for
-    batch = prefill.ttft * r.time_factor
-    tpot = decode.tpot * r.time_factor
-    in_rate = prefill.output_rate / r.time_factor * w.input_length / first.devices * each
-    out_rate = sequences / tpot / then.devices * each
-    per_accelerator, share = pooled_rate(in_rate, out_rate, w.input_length, w.output_length)
-    total = per_accelerator * s.accelerators
+    prefill = prefill_rate(e_prefill, pools.prompts, fresh, w.input_length * w.prefix_hit)
+    decode = decode_rate(e_decode, pools.sequences, w.input_length, w.output_length, w.length_variation)
+    batch, tpot = prefill.ttft * r.time_factor, decode.tpot * r.time_factor
+    # tokens per second of one working device
+    in_rate = prefill.output_rate / r.time_factor * w.input_length / pools.first.devices
+    out_rate = pools.sequences / tpot / pools.then.devices
+    if pools.counts is None:
+        each, share = pooled_rate(in_rate, out_rate, w.input_length, w.output_length)
+        first_share, then_share = share, 1.0 - share
+        total = each * s.devices
+    else:
+        first_share, then_share = pools.counts[0] * pools.first.devices / s.devices, pools.counts[1] * pools.then.devices / s.devices
+        total = minimum(first_share * in_rate * w.output_length / w.input_length, then_share * out_rate) * s.devices
+    # seconds of a device per output token, by pool; the pool that waits idles
+    prompt_seconds = w.input_length / w.output_length / in_rate
+    answer_seconds = 1.0 / out_rate
     # the cache of a prompt moves from pool to pool over the tier that joins neighbouring engines
-    transfer = neighbour_time(cache_bytes(r.arch, w.input_length, r.device.kv_bytes, first.tp), first.devices, 2.0, r.fabric)
-    memory, parts = serving_memory(e_decode, sequences, w.input_length + w.output_length)
-    pieces = [(prefill, e_prefill, share), (decode, e_decode, 1.0 - share)]
-    flops = sum((issued_flops(p.step.timed, r.power.rows) / (p.step.step * r.time_factor) * part for p, _, part in pieces), 0.0)
-    traffic = sum((p.step.traffic * e.plan.pp / (p.step.step * r.time_factor) * part for p, e, part in pieces), 0.0)
-    wire = sum((p.step.wire / (p.step.step * r.time_factor) * part for p, _, part in pieces), 0.0) / r.link
-    # seconds of a device per output token, by pool
-    prompt_seconds = w.input_length / w.output_length / (in_rate / each)
-    answer_seconds = 1.0 / (out_rate / each)
+    transfer = neighbour_time(cache_bytes(r.arch, w.input_length, r.device.kv_bytes, pools.first.tp), pools.first.devices, 2.0, r.fabric)
+    memory, parts = serving_memory(e_decode, pools.sequences, w.input_length + w.output_length)
     breakdown = _per_token(prefill, prompt_seconds, "prefill: ") | _per_token(decode, answer_seconds, "decode: ")
     talk = _per_token_communication(prefill, prompt_seconds, "prefill: ") | _per_token_communication(decode, answer_seconds, "decode: ")
+    breakdown["devices that wait"] = maximum(s.devices / total - prompt_seconds - answer_seconds, 0.0)
     spent = prompt_seconds + answer_seconds
     exposed = prefill.step.exposed / prefill.step.step * prompt_seconds + decode.step.exposed / decode.step.step * answer_seconds
+    per_device = total / s.devices
+    activities = [
+        _activity(r, e_prefill, prefill, per_device * prompt_seconds),
+        _activity(r, e_decode, decode, per_device * answer_seconds),
+    ]
     metrics = {
-        "tokens_per_s_per_accelerator": per_accelerator,
+        "tokens_per_s_per_accelerator": total / s.accelerators,
         "tokens_per_s": total,
         "tokens_per_s_per_user": 1.0 / tpot,
-        "input_tokens_per_s_per_accelerator": per_accelerator * w.input_length / w.output_length,
+        "input_tokens_per_s_per_accelerator": total / s.accelerators * w.input_length / w.output_length,
         "tpot": tpot,
         "ttft": e_prefill.stack.first_token_fixed + batch * waiting_factor(s.utilisation) + transfer,
         "memory_share": memory,
         "communication_share": sum(talk.values(), 0.0) / spent,
         "exposed_share": exposed / spent,
-        "prefill_share": share,
-        **_money(s, account(s, r, total, flops, traffic, wire)),
+        "prefill_share": first_share + 0.0 * total,
+        **_money(s, account(s, r, total, activities)),
     }
     return Outcome(metrics, breakdown, talk, memory, parts, decode.step.timed)
 

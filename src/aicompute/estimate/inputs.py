@@ -35,6 +35,13 @@ PRECISIONS: Mapping[str, tuple[str, float, float]] = {
 }
 """Number formats: the peak they compute on and the bytes of an element, with scales (block sizes define the format)."""
 
+_ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "attention": ("bf16", "fp16"),
+    "gradients": ("bf16", "fp16", "fp32"),
+    "kv": ("bf16", "fp16", "fp8", "int8"),
+}
+"""What a role can be computed or stored in, where not everything goes."""
+
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
 """What a precision map speaks of."""
 
@@ -126,7 +133,8 @@ def precision_map(text: str | Mapping[str, str] | None, default: Mapping[str, st
         return chosen
     pairs = text.items() if isinstance(text, Mapping) else (part.split("=", 1) for part in text.split(",") if part.strip())
     for role, word in pairs:
-        chosen[_known(str(role).strip(), ROLES, "precision role")] = _known(str(word).strip(), PRECISIONS, "precision")
+        name = _known(str(role).strip(), ROLES, "precision role")
+        chosen[name] = _known(str(word).strip(), _ALLOWED.get(name, PRECISIONS), f"precision of {name}")
     return chosen
 
 
@@ -175,7 +183,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
     )
     kv = precision.get("kv", "bf16")
-    bandwidth = read(accelerator, "memory.bandwidth") / devices * read(accelerator, "efficiency.memory")
+    sheet = read(accelerator, "memory.bandwidth") / devices
+    bandwidth = sheet * read(accelerator, "efficiency.memory")
     growth = (dense.compute / read(stack, "kernel.reference")) ** read(stack, "kernel.exponent")
     kernel = Kernel(
         rows=read(stack, "kernel.rows") * growth,
@@ -192,8 +201,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         cache_attention=Rates(cache, 2.0, 2.0),
         head=head,
         kv_bytes=PRECISIONS[kv][1] if kv != "fp8" else 1.0,
-        bandwidth=bandwidth if training else bandwidth * read(stack, "reached.memory"),
-        kv_bandwidth=bandwidth if training else bandwidth * read(stack, "reached.cache"),
+        bandwidth=bandwidth if training else minimum(bandwidth * read(stack, "reached.memory"), sheet),
+        kv_bandwidth=bandwidth if training else minimum(bandwidth * read(stack, "reached.cache"), sheet),
         capacity=read(accelerator, "memory.capacity") / devices,
         kernel=kernel,
     )

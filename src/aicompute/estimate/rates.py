@@ -182,13 +182,13 @@ def static_rate(engine: Engine, sequences: Array, input_length: Array, output_le
     return Rate(sequences * output_length / time, sequences * input_length / time, then.tpot, first.ttft, sequences, then.step)
 
 
-def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_length: Array) -> tuple[Array, Array]:
+def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0) -> tuple[Array, Array]:
     """Time that prefilling one more prompt adds to the steps of a decoding engine, and the time of the bare step [s]."""
-    base = decode_load(sequences, engine.drafts, input_length, output_length)
+    base = decode_load(sequences, engine.drafts, prefix + input_length, output_length)
     bare = engine.step(base).step
     chunks = maximum(ceil(input_length / engine.stack.chunk), 1.0)
     length = input_length / chunks
-    mixed = Load(sequences, base.queries, base.context, 1.0, length, 0.5 * (input_length - length), base.spread, scattered=1.0)
+    mixed = Load(sequences, base.queries, base.context, 1.0, length, prefix + 0.5 * (input_length - length), base.spread, scattered=1.0)
     return chunks * maximum(engine.step(mixed).step - bare, 0.0), bare
 
 

@@ -108,7 +108,7 @@ def prefill(input_length: Any = 4096, ttft: Any = None, batch: Any = None, prefi
         input_length=_count("input_length", input_length),
         ttft=_time("ttft", ttft),
         batch=size,
-        prefix_hit=_share("prefix_hit", prefix_hit),
+        prefix_hit=_share("prefix_hit", prefix_hit, 0.999),
     )
 
 
@@ -168,7 +168,7 @@ def serving(
         output_length=_count("output_length", output_length),
         ttft=_time("ttft", ttft),
         tpot=_time("tpot", tpot),
-        prefix_hit=_share("prefix_hit", prefix_hit),
+        prefix_hit=_share("prefix_hit", prefix_hit, 0.999),
         length_variation=_share("length_variation", length_variation, 10.0),
     )
 

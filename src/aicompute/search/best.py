@@ -73,9 +73,13 @@ class Choice:
     objective: float
     feasible: bool
     reason: str = ""
+    late: float = 0.0
+    """Time reached where no plan meets the target [s]."""
     others: tuple[dict[str, Any], ...] = ()
     """Next best plans with their objective."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    by_size: Mapping[float, tuple[dict[str, float], float]] = field(default_factory=dict)
+    """Best plan of each engine size with its objective, for pools of whole engines."""
 
 
 def check_overrides(given: Mapping[str, float], allowed: tuple[str, ...], kind: str) -> None:
@@ -138,14 +142,14 @@ def _load_grid(s: Scene, columns: dict[str, Floats], batch: float | None) -> tup
     """Plans down the rows, loads across the columns; one plan with one load stays plain floats."""
     if batch is not None and len(columns["tp"]) == 1:
         single = ServingPlan(*(float(columns[k][0]) for k in ("tp", "dp", "pp", "ep")))
-        return single, max(batch * float(single.devices) / s.devices_each, 1.0)
+        return single, max(batch * float(single.devices) / s.devices_each, float(single.dp))
     plan = ServingPlan(*(columns[k][:, None] for k in ("tp", "dp", "pp", "ep")))
     if batch is not None:
-        return plan, np.maximum(batch * plan.devices / s.devices_each, 1.0)
+        return plan, np.maximum(batch * plan.devices / s.devices_each, plan.dp)  # every attention group has one
     return plan, GROUP_SIZES[None, :] * np.asarray(plan.dp * plan.pp)
 
 
-def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any, meets: Any, late: Any, what: str) -> Choice:
+def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any, meets: Any, late: Any) -> Choice:
     """The best cell, or the reason why there is none."""
     objective, fits, meets, late = (np.atleast_2d(np.asarray(x)) for x in (objective, fits, meets, late))
     good = fits & meets
@@ -165,16 +169,21 @@ def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any,
             return Choice({}, 0.0, False, "memory", counts=counts)
         fastest = np.where(fits, late, np.inf)
         index = int(np.argmin(fastest))
-        return Choice(cell(index), float(objective.flat[index]), False, f"{what} at best {fastest.flat[index] * 1e3:.3g} ms", counts=counts)
+        return Choice(cell(index), float(objective.flat[index]), False, "late", late=float(fastest.flat[index]), counts=counts)
     masked = np.where(good, objective, -np.inf)
     index = int(np.argmax(masked))
     per_plan = masked.max(axis=1)
     order = [int(k) for k in np.argsort(-per_plan)[:6] if np.isfinite(per_plan[k])]
+    sizes = columns["tp"] * columns["dp"] * columns["pp"]
+    by_size: dict[float, tuple[dict[str, float], float]] = {}
+    for row in np.argsort(per_plan):
+        if np.isfinite(per_plan[row]):
+            by_size[float(sizes[row])] = cell(int(row) * shape[1] + int(np.argmax(masked[row]))), float(per_plan[row])
     best_row = np.unravel_index(index, shape)[0]
     others = tuple(
         {**{k: float(v[row]) for k, v in columns.items()}, "objective": float(per_plan[row])} for row in order if row != best_row
     )
-    return Choice(cell(index), float(masked.flat[index]), True, others=others, counts=counts)
+    return Choice(cell(index), float(masked.flat[index]), True, others=others, counts=counts, by_size=by_size)
 
 
 def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
@@ -184,7 +193,7 @@ def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], d
     out = evaluate.decode_outcome(s, r, w, plan, sequences, drafts, cost=False)
     late = out.metrics["tpot"]
     meets = late <= (w.tpot or np.inf) * (1.0 + 1e-9)
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late, "TPOT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late)
 
 
 def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
@@ -192,12 +201,12 @@ def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) 
     columns = _serving_columns(s, r.arch, given)
     plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
     if given.get("batch", w.batch) is None:
-        # one prompt for the whole engine, then so many for each attention group
-        sequences = np.concatenate([np.ones((len(columns["tp"]), 1)), sequences[:, :12]], axis=1)
+        # one prompt for each attention group (split over the stages of a pipeline), then more
+        sequences = np.concatenate([columns["dp"][:, None], sequences[:, :12]], axis=1)
     out = evaluate.prefill_outcome(s, r, w, plan, sequences, cost=False)
     late = out.metrics["ttft"]
     meets = late <= (w.ttft or np.inf) * (1.0 + 1e-9)
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late, "TTFT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late)
 
 
 def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
@@ -207,7 +216,7 @@ def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float]
     out = evaluate.in_flight_outcome(s, r, w, plan, sequences, drafts, cost=False)
     tpot, ttft = out.metrics["tpot"], out.metrics["ttft"]
     meets = (tpot <= (w.tpot or np.inf) * (1.0 + 1e-9)) & (ttft <= (w.ttft or np.inf) * (1.0 + 1e-9))
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, tpot, "TPOT")
+    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, tpot)
 
 
 def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:

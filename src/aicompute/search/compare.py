@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,14 +11,15 @@ import numpy as np
 from aicompute.errors import UsageError
 from aicompute.estimate import evaluate
 from aicompute.estimate import workload as workloads
-from aicompute.estimate.account import account
-from aicompute.estimate.context import Records, Scene, default_drafts, drawn, engine, scene, standing
+from aicompute.estimate.account import Activity, account
+from aicompute.estimate.context import Records, Scene, drawn, scene, standing
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part
-from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
+from aicompute.search.reasons import shown_plan, time_text, why_late, why_memory
+from aicompute.search.service import Run, best_of, choose_service, drafts_worth_trying
 from aicompute.specs import Library
 
 EQUAL = ("accelerators", "power", "cost", "flops")
@@ -93,157 +94,28 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     return found
 
 
-Run = Callable[[Records], Outcome]
-
-
 def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None]:
     """The plan, as people read it, and how to evaluate it again with other records."""
     if w.is_training:
         choice = best.best_training(s, r, w, o.plan)
         if not choice.feasible:
-            return _why_memory(s, r, w, choice), None
+            return why_memory(s, r, w, choice), None
         plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
-        return _shown(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan)
-    drafts = _drafts(s, o)
+        return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan)
+    drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":
-        choice, made = _best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
+        choice, made = best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
         if not choice.feasible:
-            return _why(s, r, w, choice, "TPOT", w.tpot), None
+            return why_late(s, r, w, choice, "TPOT", w.tpot), None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return {**_shown(choice, s), "drafts": made}, lambda x: evaluate.decode_outcome(s, x, w, p, n, made)
+        return {**shown_plan(choice, s), "drafts": made}, lambda x: evaluate.decode_outcome(s, x, w, p, n, made)
     if w.kind == "prefill":
         choice = best.best_prefill(s, r, w, o.plan)
         if not choice.feasible:
-            return _why(s, r, w, choice, "TTFT", w.ttft), None
+            return why_late(s, r, w, choice, "TTFT", w.ttft), None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return _shown(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n)
-    return _choose_service(s, r, w, o, drafts)
-
-
-def _drafts(s: Scene, o: Options) -> list[float]:
-    """Draft tokens of a step worth trying; only models that ship draft layers make any."""
-    asked = o.drafts or (0.0, default_drafts(s))
-    for number in asked:
-        if not 0.0 <= number <= 8.0:
-            raise UsageError(f"drafts = {number:g}: expected 0 to 8")
-    return sorted(set(asked)) if s.model.get("mtp_layers", 0) else [0.0]
-
-
-def _best_of(drafts: list[float], choose: Callable[[float], best.Choice]) -> tuple[best.Choice, float]:
-    """The best choice over numbers of draft tokens: a feasible one if any, then the highest objective."""
-    tried = [(choose(n), n) for n in drafts]
-    return max(tried, key=lambda pair: (pair[0].feasible, pair[0].objective))
-
-
-def _choose_service(s: Scene, r: Records, w: Workload, o: Options, drafts: list[float]) -> tuple[dict[str, Any], Run | None]:
-    """One mixed pool, or a prefill and a decode pool: whichever delivers more."""
-    mixed, mixed_drafts = _best_of(drafts, lambda n: best.best_in_flight(s, r, w, o.plan, n))
-    then, made = _best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
-    first = best.best_prefill(s, r, w, {k: v for k, v in o.plan.items() if k != "batch"})
-    pools: tuple[dict[str, Any], Run] | None = None
-    rate, reached = 0.0, 0.0
-    if first.feasible and then.feasible:
-        p1, n1, p2, n2 = evaluate.plan_of(first.plan), first.plan["sequences"], evaluate.plan_of(then.plan), then.plan["sequences"]
-
-        def run(x: Records) -> Outcome:
-            return evaluate.pools_outcome(s, x, w, p1, n1, p2, n2, made)
-
-        outcome = run(r)
-        rate = float(outcome.metrics["tokens_per_s_per_accelerator"])
-        shown = {
-            "pools": "prefill and decode",
-            "prefill_share": float(outcome.metrics["prefill_share"]),
-            "drafts": made,
-            **{f"prefill_{k}": v for k, v in _shown(first, s).items() if k != "others"},
-            **{f"decode_{k}": v for k, v in _shown(then, s).items() if k != "others"},
-        }
-        reached = float(outcome.metrics["ttft"])
-        if reached <= (w.ttft or np.inf):
-            pools = (shown, run)
-    if mixed.feasible and (pools is None or mixed.objective > rate):
-        p, n = evaluate.plan_of(mixed.plan), mixed.plan["sequences"]
-        return {"pools": "one, mixed", **_shown(mixed, s), "drafts": mixed_drafts}, lambda x: evaluate.in_flight_outcome(
-            s, x, w, p, n, mixed_drafts
-        )
-    if pools is not None:
-        return pools
-    if reached:
-        moved = f"no pools meet TTFT <= {_time_text(w.ttft or 0.0)}; TTFT at best {_time_text(reached)} with the cache moved between them"
-        return {"reason": moved}, None
-    failing = then if not then.feasible else first
-    return _why(s, r, w, failing, "TPOT" if failing is then else "TTFT", w.tpot if failing is then else w.ttft), None
-
-
-def _shown(choice: best.Choice, s: Scene) -> dict[str, Any]:
-    """A plan as people read it."""
-    shown: dict[str, Any] = {}
-    for key, value in choice.plan.items():
-        if key == "sequences":
-            engine_accelerators = choice.plan["tp"] * choice.plan["dp"] * choice.plan["pp"] / s.devices_each
-            shown["engine_accelerators"] = engine_accelerators
-            shown["batch_per_accelerator"] = value / engine_accelerators
-        elif key == "recompute":
-            shown[key] = ("none", "selective", "full")[int(value)]
-        else:
-            shown[key] = int(value) if float(value).is_integer() else value
-    shown["others"] = choice.others
-    return shown
-
-
-def _why(s: Scene, r: Records, w: Workload, choice: best.Choice, name: str, target: float | None) -> dict[str, Any]:
-    """Why no serving plan does."""
-    if choice.reason == "memory":
-        return _why_memory(s, r, w, choice)
-    plan = _shown(choice, s)
-    layout = " ".join(f"{k}{plan[k]}" for k in ("tp", "dp", "pp", "ep") if k in plan)
-    wanted = f"{(target or 0.0) * 1e3:g} ms"
-    return {
-        **plan,
-        "reason": f"no plan meets {name} <= {wanted}; {choice.reason}, with {layout}, "
-        f"batch {plan['batch_per_accelerator']:.3g} per accelerator",
-    }
-
-
-def _why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[str, Any]:
-    """How much memory is missing, and what would hold the model."""
-    if w.is_training:
-        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
-        out = evaluate.training_outcome(s, r, w, plan, cost=False)
-        need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
-        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB a device of {have / 1e9:.0f}, {(need - have) / 1e9:.0f} too much"
-        count = s.accelerators
-        while count < 32.0 * s.accelerators and count < 65536.0:
-            count *= 2.0
-            larger = replace(s, accelerators=count, memo={})
-            if best.best_training(larger, r, w, {}).feasible:
-                return {"reason": f"{text}; {count:.0f} accelerators hold it"}
-        return {"reason": f"{text}; more accelerators do not help: a shorter sequence or a smaller micro-batch might"}
-    stack = r.serving
-    if stack is None:
-        raise ValueError("the scene is not a serving scene")
-    length = w.input_length + (w.output_length if w.kind != "prefill" else 0.0)
-    have = float(stack.memory_share * r.device.capacity)
-    each = _least_memory(s, r, length, s.devices)
-    if each <= have:
-        asked = f"the plan or batch asked for needs more than the {have / 1e9:.1f} GB usable of a device"
-        return {"reason": f"does not fit: {asked}; other plans with one sequence need {each / 1e9:.1f} GB"}
-    text = f"does not fit: at least {each / 1e9:.1f} GB a device of {have / 1e9:.1f} GB usable, {(each - have) / 1e9:.1f} GB short"
-    size = s.devices
-    while size < 65536:
-        size *= 2
-        if _least_memory(s, r, length, size) <= have:
-            return {"reason": f"{text}; {size / s.devices_each:.0f} accelerators hold it"}
-    return {"reason": f"{text}; more accelerators do not help: one sequence is too long"}
-
-
-def _least_memory(s: Scene, r: Records, length: float, devices: float) -> float:
-    """Least bytes a device needs for the weights and one sequence over all plans."""
-    columns = best._serving_columns(s, r.arch, {}, devices)
-    plan = ServingPlan(*(columns[k] for k in ("tp", "dp", "pp", "ep")))
-    e = engine(s, r, plan, 0.0)
-    share, parts = evaluate.serving_memory(e, np.asarray(plan.dp), length)
-    del share
-    return float(np.min(sum(np.asarray(v) for v in parts.values())))
+        return shown_plan(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n)
+    return choose_service(s, r, w, dict(o.plan), drafts)
 
 
 def _metric(name: str, value: Any, draws: Any) -> Metric:
@@ -258,16 +130,12 @@ def _metric(name: str, value: Any, draws: Any) -> Metric:
     return Metric(number, min(low, number), max(high, number), unit, drawn)
 
 
-def _time_text(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 1.0 else f"{seconds * 1e3:g} ms"
-
-
 def _target(w: Workload) -> str:
     parts = []
     if w.ttft is not None:
-        parts.append(f"TTFT <= {_time_text(w.ttft)}")
+        parts.append(f"TTFT <= {time_text(w.ttft)}")
     if w.tpot is not None:
-        parts.append(f"TPOT <= {_time_text(w.tpot)}")
+        parts.append(f"TPOT <= {time_text(w.tpot)}")
     return ", ".join(parts)
 
 
@@ -322,21 +190,30 @@ def _allotted(lib: Library, systems: Sequence[str], model: str, w: Workload, o: 
     if o.equal not in EQUAL:
         raise UsageError(f"equal = {o.equal!r} is not one of {', '.join(EQUAL)}")
     use = o.utilisation if o.utilisation is not None else (1.0 if w.is_training else 0.6)
-    each: list[float] = []
     scenes = [scene(lib, name, model, w.kind, (o.sites or ("us-average",))[0], o.stack, o.precision, None, use, o.rent) for name in systems]
-    for s in scenes:
-        r = standing(s)
-        if o.equal == "accelerators":
-            each.append(1.0)
-        elif o.equal == "flops":
-            each.append(s.accelerator.si("peak.bf16"))
-        else:
-            big = replace(s, accelerators=1e4)  # network included
-            paid = account(big, r, 1.0, float(r.power.peak) * 0.4 / s.devices_each, 0.3 * float(r.device.bandwidth), 0.0)
-            each.append(float(paid.it_power if o.equal == "power" else paid.cost_rate) / 1e4)
     # the last system named sets the budget: so many of its accelerators, or one unit
-    budget = (o.accelerators or scenes[-1].per_unit) * each[-1]
-    return [max(float(round(budget / one)), 1.0) for one in each]
+    budget = _spent(scenes[-1], o.accelerators or scenes[-1].per_unit, o.equal)
+    return [_worth(s, budget, o.equal) for s in scenes]
+
+
+def _spent(s: Scene, count: float, what: str) -> float:
+    """What so many accelerators of a system take of a budget: accelerators, FLOP/s, watts at work or dollars a second."""
+    if what == "accelerators":
+        return count
+    if what == "flops":
+        return count * s.accelerator.si("peak.bf16")
+    r = standing(s)
+    busy = Activity(1.0, 0.4 * float(r.power.peak) / s.devices_each, 0.3 * float(r.device.bandwidth), 0.0)  # much the same for all work
+    paid = account(replace(s, accelerators=count, memo={}), r, 1.0, [busy])
+    return float(paid.it_power if what == "power" else paid.cost_rate)
+
+
+def _worth(s: Scene, budget: float, what: str) -> float:
+    """The accelerators that a budget buys, the network between units included where there are several."""
+    count = s.per_unit
+    for _ in range(8):
+        count = max(round(count * budget / _spent(s, count, what)), 1)
+    return float(count)
 
 
 def compare_systems(
@@ -394,7 +271,8 @@ def headline(lib: Library, systems: Sequence[str], options: Options | None = Non
     service = workloads.serving(ttft=2.0, tpot=0.050)
     asked.append(("the whole service, TTFT <= 2 s, TPOT <= 50 ms, 8 bits, same site", served, service, eight))
     asked.append(("the whole service, each at home", served, service, replace(eight, sites=("home",))))
-    budget = round(2048 * 2.5e15 / lib.load("accelerators", str(lib.load("systems", systems[-1]).get("accelerator"))).si("peak.bf16"))
+    peak = lib.load("accelerators", "nvidia-gb200").si("peak.bf16")
+    budget = round(2048 * peak / lib.load("accelerators", str(lib.load("systems", systems[-1]).get("accelerator"))).si("peak.bf16"))
     train = replace(native, equal="flops", accelerators=float(budget))
     asked.append(("training at the peak of 2,048 GB200 GPUs, same site", trained, workloads.training(tokens=14.8e12), train))
     asked.append(("training, each at home", trained, workloads.training(tokens=14.8e12), replace(train, sites=("home",))))
