@@ -137,7 +137,7 @@ def test_layers_of_one_mixer_are_half_a_layer():
 
 
 def test_chunks_of_a_prompt_expand_its_prefix_again():
-    """MLA: the FLOPs of a chunk behind a prefix grow by attention and by the latent up-projection of the prefix; decoding tokens expand none."""
+    """MLA: products of a chunk behind a prefix grow by the latent up-projection of the prefix; decoding tokens expand none."""
     e = made("gb200-nvl72", "deepseek-r1", ServingPlan(1.0, 4.0, 1.0, 4.0))
     a = e.arch
 

@@ -14,7 +14,7 @@ from aicompute.estimate.inputs import architecture
 from aicompute.plan.schedule import in_flight
 from aicompute.specs import Library
 from aicompute.workload.architecture import Architecture
-from aicompute.workload.attention import context_attention, decode_attention
+from aicompute.workload.attention import context_attention, decode_attention, expanded_prefix, seen_pairs, selects
 from aicompute.workload.balance import fullest_rank, length_spread, touched_share
 from aicompute.workload.footprint import (
     RankParameters,
@@ -25,7 +25,7 @@ from aicompute.workload.footprint import (
     training_state_bytes,
 )
 from aicompute.workload.operators import elementwise, feed_forward, head, mixer_projections, operator_flops
-from aicompute.workload.parameters import active_parameters, kv_bytes_per_token, total_parameters
+from aicompute.workload.parameters import active_parameters, attended_tokens, kv_bytes_per_token, total_parameters
 
 library = Library()
 SUPPORTED = [m for m in library.ids("models") if not library.load("models", m).get("unsupported", "")]
@@ -145,7 +145,7 @@ def test_arithmetic_of_a_token_deepseek_v3_table():
     outside the embedding.
     """
     arch = model("deepseek-v3")
-    ops = mixer_projections(arch, 1.0, 1.0, absorbed=False)
+    ops = mixer_projections(arch, 1.0, 1.0)
     ops += feed_forward(arch, 1.0, 1.0, 1.0, float(arch.experts_per_token), 1.0, 1.0)
     ops.append(head(arch, 1.0, 1.0))
     done = sum(o.count * operator_flops(o) for o in ops)
@@ -159,7 +159,7 @@ def test_arithmetic_of_a_token_deepseek_v3_table():
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_products_are_twice_the_active_parameters(name):
     arch = model(name)
-    ops = mixer_projections(arch, 1.0, 1.0, absorbed=False)
+    ops = mixer_projections(arch, 1.0, 1.0)
     ops += feed_forward(arch, 1.0, 1.0, 1.0, float(arch.experts_per_token), 1.0, 1.0)
     ops.append(head(arch, 1.0, 1.0))
     # norms, convolutions, biases and small gates are parameters but no product
@@ -171,8 +171,8 @@ def test_products_are_twice_the_active_parameters(name):
 def test_ranks_share_the_arithmetic(name, tp):
     """Column and row parallel products: what tp ranks do together is what one does alone (keys and values at most replicated)."""
     arch = model(name)
-    alone = sum(o.count * operator_flops(o) for o in mixer_projections(arch, 64.0, 1.0, False))
-    shared = sum(o.count * operator_flops(o) for o in mixer_projections(arch, 64.0, tp, False)) * tp
+    alone = sum(o.count * operator_flops(o) for o in mixer_projections(arch, 64.0, 1.0))
+    shared = sum(o.count * operator_flops(o) for o in mixer_projections(arch, 64.0, tp)) * tp
     assert alone <= shared * (1 + 1e-12)
     assert shared <= alone * (1.0 if arch.attention != "mla" and not arch.num_kv_heads % tp else 1.45) * (1 + 1e-9)
 
@@ -212,6 +212,59 @@ def test_prefill_in_two_pieces_is_prefill_in_one(fresh, prefix):
         return sum(o.count * o.flops for o in context_attention(arch, 1.0, new, seen, 1.0, 1.0, 2.0))
 
     assert flops(prefix, 0.0) + flops(fresh, prefix) == pytest.approx(flops(prefix + fresh, 0.0), rel=1e-9)
+
+
+@given(cuts=st.lists(st.integers(1, 30000), min_size=1, max_size=5), reach=st.integers(1, 40000))
+@settings(max_examples=60)
+def test_pairs_against_a_count(cuts, reach):
+    """Each token sees itself and those before it within its reach: half a pair a token less than counting tokens; additive over chunks."""
+    whole = sum(cuts)
+    counted = np.minimum(np.arange(1, whole + 1), reach).sum() - 0.5 * min(whole, reach)
+    starts = [sum(cuts[:k]) for k in range(len(cuts))]
+    chunked = sum(seen_pairs(float(c), float(s), float(reach)) for c, s in zip(cuts, starts, strict=True))
+    assert chunked == pytest.approx(seen_pairs(float(whole), 0.0, float(reach)), rel=1e-9)
+    assert chunked == pytest.approx(counted, rel=1e-9)
+    assert chunked / whole == pytest.approx(attended_tokens(float(whole), float(reach), causal=True), rel=1e-9)
+
+
+def test_sparse_prefill_runs_absorbed_where_that_is_less():
+    """arXiv:2512.02556, section 2.1: selection by token works in the multi-query mode of MLA, 576 + 512 wide; short prefills run as
+    masked multi-head attention, 192 + 128 wide over all pairs.
+    """
+    arch = model("deepseek-v3.2")
+    dense = dataclasses.replace(arch, index_topk=0)
+
+    def core(a: Architecture, length: float, prefix: float):
+        return next(o for o in context_attention(a, 1.0, length, prefix, 1.0, 1.0, 1.0) if o.name == "attention")
+
+    for length, prefix in ((1024.0, 0.0), (4096.0, 0.0)):
+        assert core(arch, length, prefix).flops == core(dense, length, prefix).flops
+        assert expanded_prefix(arch, length, prefix) == prefix
+    long = core(arch, 8192.0, 122880.0)
+    assert long.flops == pytest.approx(2.0 * 128 * 8192 * 2048 * (576 + 512), rel=1e-12)
+    assert expanded_prefix(arch, 8192.0, 122880.0) == 0.0
+    assert core(arch, 32768.0, 0.0).flops == pytest.approx(2.0 * 128 * (32768 * 2048 - 2048**2 / 2) * (576 + 512), rel=1e-12)
+
+
+@given(length=st.floats(1.0, 1e6), prefix=st.floats(0.0, 1e6), name=st.sampled_from(["deepseek-v3.2", "glm-5"]))
+@settings(max_examples=60)
+def test_selection_never_costs_more_than_the_whole(length, prefix, name):
+    arch = model(name)
+    sparse, dense = (
+        sum(o.flops for o in context_attention(a, 1.0, length, prefix, 1.0, 1.0, 1.0) if o.name == "attention")
+        for a in (arch, dataclasses.replace(arch, index_topk=0))
+    )
+    assert 0.0 < sparse <= dense * (1 + 1e-12)
+    assert selects(arch, length, prefix) == 0.0 or length + prefix > arch.index_topk
+
+
+def test_a_cached_prefix_is_expanded_again():
+    """The latent up-projection runs on prefix and new tokens of a chunk (arXiv:2405.04434, equations 10 and 11); nothing else does."""
+    arch = model("deepseek-v3")
+    plain, again = (mixer_projections(arch, 2048.0, 1.0, p) for p in (0.0, 6144.0))
+    for a, b in zip(plain, again, strict=True):
+        assert b.rows == (8192.0 if a.name == "latent up" else a.rows)
+    assert expanded_prefix(model("llama-3.1-8b"), 2048.0, 6144.0) == 0.0
 
 
 @given(length=st.floats(64.0, 1e6), window=st.integers(16, 4096))
@@ -336,7 +389,7 @@ def test_arrays_equal_a_loop_of_floats(name):
     tokens, tp = np.array([1.0, 33.0, 4096.0])[:, None], np.array([1.0, 2.0, 8.0])[None, :]
 
     def numbers(t, p):
-        ops = mixer_projections(arch, t, p, True) + feed_forward(arch, t, p, t, 4.0, p, t) + [head(arch, t, p)]
+        ops = mixer_projections(arch, t, p, 3.0 * t) + feed_forward(arch, t, p, t, 4.0, p, t) + [head(arch, t, p)]
         ops += context_attention(arch, 2.0, t, 100.0, p, 1.0, 1.0) + decode_attention(arch, t, 2.0, 10.0 * t, p, 1.0)
         total = sum(o.count * (operator_flops(o) + o.traffic) for o in ops)
         return total, cache_bytes(arch, t, 2.0, p), layer_activation_bytes(arch, t, 4096.0, p, 1.0, 0.0, 1.0, 2.0)

@@ -10,7 +10,7 @@ from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.numerics import Array, floor, maximum, minimum, where
 from aicompute.plan.layout import place
 from aicompute.workload.architecture import Architecture
-from aicompute.workload.attention import context_attention, decode_attention
+from aicompute.workload.attention import context_attention, decode_attention, expanded_prefix
 from aicompute.workload.balance import fullest_rank, touched_share
 from aicompute.workload.footprint import cache_bytes, rank_parameters
 from aicompute.workload.operators import Operator, elementwise, feed_forward, head, mixer_projections
@@ -128,7 +128,9 @@ def step_operators(
     busiest = fullest_prefill(load, plan)
     local = (decode + fresh * busiest) / plan.dp  # each attention group has its own sequences
     ranks = plan.tp * plan.dp
-    ops = mixer_projections(arch, local, plan.tp, absorbed=False)
+    prompts = load.prefill_sequences * busiest / plan.dp / plan.pp
+    again = prompts * expanded_prefix(arch, load.prefill_length, load.prefill_prefix)
+    ops = mixer_projections(arch, local, plan.tp, again)
     rows: Array = 0.0
     experts: Array = 0.0
     if arch.num_moe_layers:
@@ -148,7 +150,6 @@ def step_operators(
     if not absent(load.sequences):
         cores = decode_attention(arch, sequences * fullest, load.queries, load.context, plan.tp, device.kv_bytes)
     if not absent(load.prefill_sequences):
-        prompts = load.prefill_sequences * busiest / plan.dp / plan.pp
         prefill = context_attention(arch, prompts, load.prefill_length, load.prefill_prefix, plan.tp, 1.0, device.kv_bytes)
     return ops + [replace(o, name=f"prefill {o.name}") for o in prefill], cores
 

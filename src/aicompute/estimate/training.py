@@ -104,7 +104,7 @@ def forward_operators(arch: Architecture, plan: TrainingPlan, sequence: Array, s
     routed = tokens / plan.tp * plan.expert_tp * arch.experts_per_token
     local = maximum(arch.num_experts / plan.ep, 1.0) if arch.num_experts else 0.0
     rows = routed / local * stack.imbalance if arch.num_experts else 0.0
-    ops = mixer_projections(arch, tokens, plan.tp, absorbed=False)
+    ops = mixer_projections(arch, tokens, plan.tp)
     ops += feed_forward(arch, tokens, plan.tp, rows, local, plan.expert_tp, tokens / where(plan.sequence_parallel > 0.0, plan.tp, 1.0))
     ops += context_attention(arch, plan.micro_batch, sequence, 0.0, plan.tp, plan.cp, 2.0, stack.full_square)
     return ops

@@ -60,7 +60,7 @@ def operator_flops(operator: Operator) -> Array:
     return operator.flops
 
 
-def mixer_projections(arch: Architecture, tokens: Array, tp: Array, absorbed: bool) -> list[Operator]:
+def mixer_projections(arch: Architecture, tokens: Array, tp: Array, again: Array = 0.0) -> list[Operator]:
     """Projections around the token mixers.
 
     Parameters
@@ -68,11 +68,16 @@ def mixer_projections(arch: Architecture, tokens: Array, tp: Array, absorbed: bo
     arch : Architecture
     tokens : shape (...)   Tokens that pass the rank [1].
     tp : shape (...)       Ranks that share the heads [1].
-    absorbed : bool        MLA with the up-projections folded into query and output (decode).
+    again : shape (...)    Cached tokens whose latents are expanded again, for attention of new tokens over a prefix [1].
 
     Returns
     -------
     list of Operator.
+
+    Notes
+    -----
+    Absorbed MLA, the up-projection folded into query and output, asks a token for the same FLOPs as expanding its latent: heads times
+    latent width times (nope + value). So "latent up" stands for both.
 
     References
     ----------
@@ -81,7 +86,7 @@ def mixer_projections(arch: Architecture, tokens: Array, tp: Array, absorbed: bo
     Examples
     --------
     >>> a = Architecture(512, 2, 8, 2, 64, "gqa", 1000)
-    >>> [o.columns for o in mixer_projections(a, 16.0, 2.0, False)]
+    >>> [o.columns for o in mixer_projections(a, 16.0, 2.0)]
     [384.0, 512.0]
     """
     d, heads, width = arch.hidden_size * 1.0, arch.num_heads / tp, arch.head_dim * 1.0
@@ -95,11 +100,7 @@ def mixer_projections(arch: Architecture, tokens: Array, tp: Array, absorbed: bo
             ops.append(Operator("query up", "dense", count, tokens, heads * (nope + rope), query))
         else:
             ops.append(Operator("query and latent", "dense", count, tokens, heads * (nope + rope) + latent + rope, d))
-        if absorbed:
-            ops.append(Operator("absorbed query", "dense", count, tokens, latent, nope, groups=heads))
-            ops.append(Operator("absorbed value", "dense", count, tokens, value, latent, groups=heads))
-        else:
-            ops.append(Operator("latent up", "dense", count, tokens, heads * (nope + value), latent))
+        ops.append(Operator("latent up", "dense", count, tokens + again, heads * (nope + value), latent))
         ops.append(Operator("attention output", "dense", count, tokens, d, heads * value))
     elif count:
         kv = maximum(arch.num_kv_heads / tp, 1.0)
