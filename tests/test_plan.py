@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aicompute.machine.records import Tier
 from aicompute.plan.enumerate import divisors, engine_sizes, serving_plans, training_plans
 from aicompute.plan.layout import place
-from aicompute.plan.schedule import bubble_time, in_flight, slowest_stage_time
+from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 
 stages = st.integers(1, 64).map(float)
 chunks = st.integers(1, 12).map(float)
@@ -71,6 +71,13 @@ def test_the_slowest_stage_is_at_least_the_mean(layers, layer, p, v, head):
     assert slowest_stage_time(layers, 2 * layer, p, v, 2 * head) == pytest.approx(2 * time, rel=1e-12)
 
 
+@given(layers=st.integers(1, 200).map(float), p=stages, v=chunks)
+def test_the_fullest_stage_holds_at_least_the_mean(layers, p, v):
+    most = most_layers(layers, p, v)
+    assert layers / p <= most < layers / p + v
+    assert most_layers(layers, 1.0, v) == layers
+
+
 # --- layout
 
 
@@ -94,6 +101,7 @@ def test_places_of_arrays_equal_floats():
     for formula in (
         lambda a, b: in_flight(a, b, m),
         lambda a, b: bubble_time(0.3, a, b),
+        lambda a, b: most_layers(61.0, a, b),
         lambda a, b: slowest_stage_time(61.0, 0.1, a, b, 0.3),
     ):
         table = formula(p, v)
@@ -156,8 +164,16 @@ def test_training_plans_are_whole(devices, heads, layers, experts, batch):
     assert np.all((dp * cp * tp) % ep == 0)
     assert np.all((experts or 1) % ep == 0)
     assert np.all(plans["chunks"] * pp <= layers + pp)
+    assert np.all((pp - 1) * most_layers(float(layers), pp, plans["chunks"]) < layers)
     rows = np.stack([plans[k] for k in sorted(plans)], axis=1)
     assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_no_stage_is_left_without_layers():
+    """32 layers on 12 stages: three on each of ten, two on the next and none on the last."""
+    assert not len(training_plans(96, 32, 32, 0, 4096, 64, 8, {"pp": 12.0})["pp"])
+    assert 12.0 not in training_plans(96, 32, 32, 0, 4096, 64, 8, {})["pp"]
+    assert len(training_plans(96, 32, 36, 0, 4096, 64, 8, {"pp": 12.0})["pp"])
 
 
 def test_a_fixed_dimension_is_kept():

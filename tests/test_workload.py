@@ -22,6 +22,7 @@ from aicompute.workload.footprint import (
     kept_activation_bytes,
     layer_activation_bytes,
     rank_parameters,
+    selective_activation_bytes,
     training_state_bytes,
 )
 from aicompute.workload.operators import elementwise, feed_forward, head, mixer_projections, operator_flops
@@ -52,8 +53,8 @@ def gpt(heads: int, hidden: int, layers: int) -> Architecture:
 
 def layer_bytes(arch: Architecture, tokens: float, tp: float, split: float, policy: float) -> float:
     layer = layer_activation_bytes(arch, tokens, S, tp, split, 1.0, 0.0, 0.0)
-    scores = 5.0 * tokens * arch.num_heads * S / tp
-    return float(kept_activation_bytes(layer, tokens, arch.hidden_size, tp, split, policy, scores))
+    selected = selective_activation_bytes(arch, tokens, S, tp, split, 0.0, 0.0)
+    return float(kept_activation_bytes(layer, tokens, arch.hidden_size, tp, split, policy, selected))
 
 
 @pytest.mark.parametrize(("name", "a", "h", "layers", "t", "p", "v", "b", "n"), MEGATRON)
@@ -328,12 +329,31 @@ def test_zero_stages_are_ordered_and_vanish_on_one_rank(dense, experts, ranks):
 def test_activations_are_positive_and_policies_are_ordered(tokens, tp, split, flash, name):
     arch = model(name)
     layer = float(layer_activation_bytes(arch, tokens, 4096.0, tp, split, 0.0, flash, float(arch.experts_per_token)))
-    share = arch.attention_layers / arch.num_layers
-    scores = 0.0 if flash else 5.0 * tokens * arch.num_heads * 4096.0 / tp * share
-    kept = [float(kept_activation_bytes(layer, tokens, arch.hidden_size, tp, split, p, scores)) for p in (0.0, 1.0, 2.0)]
-    assert kept[0] >= kept[1] > 0.0
+    selected = selective_activation_bytes(arch, tokens, 4096.0, tp, split, flash, float(arch.experts_per_token))
+    kept = [float(kept_activation_bytes(layer, tokens, arch.hidden_size, tp, split, p, selected)) for p in (0.0, 1.0, 2.0)]
+    assert kept[0] > kept[1] > 0.0
     assert kept[1] > kept[2] > 0.0
     assert layer <= layer_activation_bytes(arch, tokens, 4096.0, 1.0, split, 0.0, flash, float(arch.experts_per_token)) * (1 + 1e-12)
+
+
+def test_selective_recomputation_with_flash_kernels():
+    """What norms put out, 4 bytes of a hidden element, and the product of gate and up, a third of what a gated unit keeps."""
+    arch = model("llama-3.1-8b")
+    dropped = selective_activation_bytes(arch, 10.0, 4096.0, 1.0, 0.0, 1.0, 0.0)
+    assert dropped == 10.0 * (4.0 * arch.hidden_size + 6.0 * arch.intermediate_size / 3.0)
+    ungated = dataclasses.replace(arch, gated=False)
+    assert selective_activation_bytes(ungated, 10.0, 4096.0, 1.0, 0.0, 1.0, 0.0) == dropped
+    assert selective_activation_bytes(arch, 10.0, 9999.0, 1.0, 0.0, 1.0, 0.0) == dropped
+
+
+def test_activations_of_recurrent_layers():
+    """The outputs of their input projections in 16 bits: columns of the products that make them."""
+    for name in ("nemotron-h-56b", "qwen3-next-80b-a3b"):
+        arch = model(name)
+        made = sum(o.count * o.rows * o.columns for o in mixer_projections(arch, 7.0, 2.0) if o.name in ("mamba in", "linear attention in"))
+        without = dataclasses.replace(arch, mamba_num_heads=0, mamba_groups=0, linear_num_key_heads=0, linear_num_value_heads=0)
+        layers = [float(layer_activation_bytes(a, 7.0, 4096.0, 2.0, 1.0, 0.0, 1.0, 8.0)) for a in (arch, without)]
+        assert (layers[0] - layers[1]) * arch.num_layers == pytest.approx(2.0 * made, rel=1e-9)
 
 
 # --- balance

@@ -10,7 +10,7 @@ from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
 from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
 from aicompute.plan.layout import place
-from aicompute.plan.schedule import bubble_time, in_flight, slowest_stage_time
+from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
 from aicompute.workload.attention import context_attention
 from aicompute.workload.footprint import (
@@ -18,6 +18,7 @@ from aicompute.workload.footprint import (
     kept_activation_bytes,
     layer_activation_bytes,
     rank_parameters,
+    selective_activation_bytes,
     training_state_bytes,
 )
 from aicompute.workload.operators import Operator, elementwise, feed_forward, head, mixer_projections
@@ -39,7 +40,7 @@ class TrainingPlan:
     """Sequences."""
     zero: Array
     recompute: Array
-    """0 none, 1 selective, 2 full."""
+    """0 none, 1 selective (attention core; norms and activations where kernels keep no scores), 2 full."""
     sequence_parallel: Array
 
 
@@ -155,7 +156,8 @@ def training_step(
     again_core = where(plan.recompute >= 1.0, 1.0, 0.0) * (1.0 - stack.flash) + again * stack.flash
     forward = k.products + k.attention + k.streams
     backward = 2.0 * k.products + stack.attention_backward * k.attention + 2.0 * k.streams
-    repeated = again * (k.products + k.streams) + again_core * k.attention
+    again_streams = maximum(again, where(plan.recompute >= 1.0, stack.flash, 0.0))
+    repeated = again * k.products + again_streams * k.streams + again_core * k.attention
     kernels = smooth_maximum(forward, k.host) + smooth_maximum(backward + repeated, 2.0 * k.host)
     waiting = maximum(kernels - forward - backward - repeated, 0.0)  # for the host; not below zero by rounding
     tensor = t.tensor * (1.0 - stack.overlap_tensor)
@@ -176,9 +178,10 @@ def training_step(
     sends = t.stage * (1.0 - stack.overlap_pipeline) * micro_batches + warm_up * t.stage
 
     # --- data parallel traffic and the optimizer
-    held = rank_parameters(arch, plan.tp, plan.pp, plan.ep, plan.expert_tp)
+    most = most_layers(layers, plan.pp, plan.chunks)
+    held = rank_parameters(arch, plan.tp, layers / most, plan.ep, plan.expert_tp)  # of the fullest stage
     groups = _data_groups(plan)
-    data, owned = _data_parallel(arch, plan, held, groups, micro_batches, fabric, protocol, stack)
+    data, owned = _data_parallel(arch, plan, held, most, groups, micro_batches, fabric, protocol, stack)
     window = where(plan.zero >= 3.0, micro_batches * stage, stage)
     exposed_data = data - minimum(stack.overlap_data * data, window)
 
@@ -209,8 +212,8 @@ def training_step(
     exposed = sum((parts[name] for name in communication), 0.0)
     passes = micro_batches / plan.pp
     flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
-    traffic = passes * (3.0 + again) * (k.traffic + layers * k.streams * device.bandwidth)
-    memory = _memory(arch, sequence, plan, held, stack, groups, micro_batches)
+    traffic = passes * ((3.0 + again) * k.traffic + (3.0 + again_streams) * layers * k.streams * device.bandwidth)
+    memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
     wire = sum(communication.values(), 0.0)
     return TrainingStep(sum(parts.values(), 0.0), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
 
@@ -325,6 +328,7 @@ def _data_parallel(
     arch: Architecture,
     plan: TrainingPlan,
     held: RankParameters,
+    stage_layers: Array,
     groups: tuple[Array, Array],
     micro_batches: Array,
     fabric: Fabric,
@@ -332,7 +336,6 @@ def _data_parallel(
     stack: TrainingStack,
 ) -> tuple[Array, Array]:
     """Seconds of gradient and parameter traffic of a step, nothing hidden; and parameters that one rank updates."""
-    stage_layers = arch.num_layers / plan.pp
     spans = place(groups[0], plan.tp, fabric).members, place(groups[1], plan.expert_tp * plan.ep, fabric).members
 
     def over_ranks(size: Array) -> Array:
@@ -354,21 +357,21 @@ def _memory(
     sequence: Array,
     plan: TrainingPlan,
     held: RankParameters,
+    stage_layers: Array,
     stack: TrainingStack,
     groups: tuple[Array, Array],
     micro_batches: Array,
 ) -> dict[str, Array]:
-    """Bytes of the fullest rank, the first pipeline stage."""
+    """Bytes of the fullest rank: of as many layers as any stage has, first in the pipeline."""
     tokens = plan.micro_batch * sequence / plan.cp
     state = training_state_bytes(held, stack.weight_memory, stack.gradient_memory, stack.optimizer_memory, plan.zero, *groups)
     copies = arch.experts_per_token * stack.imbalance
     layer = layer_activation_bytes(arch, tokens, sequence, plan.tp, plan.sequence_parallel, stack.dropout, stack.flash, copies)
-    mixers = arch.attention_layers / arch.num_layers  # the average layer holds so many score matrices
-    scores = where(stack.flash > 0.0, 0.0, 5.0 * tokens * arch.num_heads * sequence / plan.tp * mixers)
-    kept = kept_activation_bytes(layer, tokens, arch.hidden_size, plan.tp, plan.sequence_parallel, plan.recompute, scores)
+    selected = selective_activation_bytes(arch, tokens, sequence, plan.tp, plan.sequence_parallel, stack.flash, copies)
+    kept = kept_activation_bytes(layer, tokens, arch.hidden_size, plan.tp, plan.sequence_parallel, plan.recompute, selected)
     flight = in_flight(plan.pp, plan.chunks, micro_batches)
-    activations = stack.activation_share * kept * arch.num_layers / plan.pp * flight + where(plan.recompute >= 2.0, layer, 0.0)
+    activations = stack.activation_share * kept * stage_layers * flight + where(plan.recompute >= 2.0, layer, 0.0)
     logits = tokens * arch.vocab_size / plan.tp * 6.0 * (1.0 / plan.pp)  # 16-bit logits and fp32 loss, on the last stage only
     # sharded weights are gathered a layer at a time
-    gathered = where(plan.zero >= 3.0, 2.0 * (held.dense + held.experts) * stack.weight_memory * plan.pp / arch.num_layers, 0.0)
+    gathered = where(plan.zero >= 3.0, 2.0 * (held.dense + held.experts) * stack.weight_memory / stage_layers, 0.0)
     return {"state": state, "activations": activations, "logits": logits, "gathered": gathered, "reserve": stack.reserve + 0.0 * state}

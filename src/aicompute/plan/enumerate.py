@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aicompute.plan.schedule import most_layers
+
 Floats = NDArray[np.float64]
 
 
@@ -123,6 +125,10 @@ def training_plans(
     -------
     dict of shape (P,)   dp, tp, pp, chunks, cp, ep, micro_batch, zero, recompute.
 
+    Notes
+    -----
+    Layouts whose other stages take all layers, so that the last one has none, are left out.
+
     References
     ----------
     .. [1] D. Narayanan et al., arXiv:2104.04473, section 3.
@@ -170,6 +176,7 @@ def training_plans(
     plans["zero"] = np.repeat([z for z, _ in grid], size)
     plans["recompute"] = np.repeat([c for _, c in grid], size)
     keep = (heads % plans["tp"] == 0) & (plans["pp"] <= layers) & (plans["micro_batch"] * plans["dp"] <= global_batch)
+    keep &= (plans["pp"] - 1.0) * most_layers(float(layers), plans["pp"], plans["chunks"]) < layers  # else the last stage has none
     keep &= ((experts or 1) % plans["ep"] == 0) & (plans["dp"] * plans["cp"] * plans["tp"] % plans["ep"] == 0)
     if "zero" not in fixed:
         keep &= (plans["zero"] < 3.0) | (plans["pp"] == 1.0)  # sharded weights are not gathered for every stage and micro-batch

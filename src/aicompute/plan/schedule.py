@@ -5,6 +5,35 @@ from __future__ import annotations
 from aicompute.numerics import Array, ceil, maximum, minimum, where
 
 
+def most_layers(layers: Array, stages: Array, chunks: Array) -> Array:
+    r"""Layers of the fullest pipeline rank; the last one takes the rest.
+
+    Parameters
+    ----------
+    layers : shape (...)   Layers of the model [1].
+    stages : shape (...)   Pipeline stages [1].
+    chunks : shape (...)   Virtual stages on each rank [1].
+
+    Returns
+    -------
+    shape (...) [1].
+
+    Notes
+    -----
+    .. math:: v \lceil L / (p v) \rceil
+
+    References
+    ----------
+    .. [1] D. Narayanan et al., arXiv:2104.04473, section 2.2.
+
+    Examples
+    --------
+    >>> most_layers(61.0, 16.0, 1.0), most_layers(61.0, 1.0, 1.0)
+    (4.0, 61.0)
+    """
+    return where(stages > 1.0, ceil(layers / (stages * chunks)) * chunks, layers)
+
+
 def slowest_stage_time(layers: Array, layer: Array, stages: Array, chunks: Array, head: Array) -> Array:
     r"""Time of one micro-batch on the slowest pipeline stage.
 
@@ -22,9 +51,9 @@ def slowest_stage_time(layers: Array, layer: Array, stages: Array, chunks: Array
 
     Notes
     -----
-    Whole layers: the stages hold ceil(L / (p v)) v layers but the last, which takes the rest and the head. Where the head would make an
-    even last stage the slowest by more than moving a layer costs, frameworks move layers forward; the lower bound (L t + head) / p holds
-    always.
+    Whole layers: the stages hold as many as `most_layers` says but the last, which takes the rest and the head. Where the head would make
+    an even last stage the slowest by more than moving a layer costs, frameworks move layers forward; the lower bound (L t + head) / p
+    holds always.
 
     References
     ----------
@@ -37,7 +66,7 @@ def slowest_stage_time(layers: Array, layer: Array, stages: Array, chunks: Array
     >>> slowest_stage_time(32.0, 1.0, 4.0, 1.0, 1.5)
     9.5
     """
-    most = ceil(layers / (stages * chunks)) * chunks
+    most = most_layers(layers, stages, chunks)
     rest = maximum(layers - (stages - 1.0) * most, 0.0)
     return where(stages > 1.0, maximum(most * layer, rest * layer + head), layers * layer + head)
 

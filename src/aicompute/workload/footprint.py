@@ -132,7 +132,8 @@ def layer_activation_bytes(
     Notes
     -----
     For multi-head attention, an ungated FFN of 4 h and dropout this is s b h (10 + 24/t + 5 a s / (h t)), and s b h (34 + 5 a s/h)/t with
-    sequence parallelism (equations 2 and 4 of the reference).
+    sequence parallelism (equations 2 and 4 of the reference). Mamba and gated delta nets keep what their input projections put out. A layer
+    of one block has one norm.
 
     References
     ----------
@@ -156,20 +157,74 @@ def layer_activation_bytes(
     else:
         query, key_value, context = heads * arch.head_dim, 2.0 * maximum(arch.num_kv_heads * 1.0, tp) * arch.head_dim, heads * arch.head_dim
     # two norms' inputs and outputs; one dropout mask after attention and one after the FFN
-    replicated = (4.0 * d + 2.0 * d + 2.0 * d + 2.0 * d * dropout) * outside
+    pairs = 0.5 * arch.blocks / arch.num_layers
+    replicated = (4.0 * d + 2.0 * d + 2.0 * d + 2.0 * d * dropout) * outside * pairs
     attention = 2.0 * (query + key_value + context) / tp
     scores = where(flash > 0.0, 4.0 * heads / tp, 5.0 * heads * length / tp)
-    ffn = (
-        arch.dense_layers * arch.intermediate_size + arch.num_moe_layers * arch.num_shared_experts * arch.shared_expert_intermediate_size
-    ) / arch.num_layers
     stored = 6.0 if arch.gated else 4.0  # gate, up and their product; or the input of the activation and its output
-    dense = stored * ffn / tp
-    moe = arch.num_moe_layers / arch.num_layers * expert_copies * (stored * arch.expert_intermediate_size + 2.0 * d) / tp
-    return tokens * (replicated + mixers * (attention + scores) + dense + moe)
+    dense, routed = _feed_forward_widths(arch, expert_copies)
+    moe = arch.num_moe_layers / arch.num_layers * expert_copies * 2.0 * d
+    recurrent = 2.0 * _recurrent_widths(arch)
+    return tokens * (replicated + mixers * (attention + scores) + (stored * (dense + routed) + moe + recurrent) / tp)
+
+
+def _feed_forward_widths(arch: Architecture, expert_copies: Array) -> tuple[Array, Array]:
+    """Inner widths that a token passes in an average layer: dense parts with shared experts, and routed experts [1]."""
+    shared = arch.num_moe_layers * arch.num_shared_experts * arch.shared_expert_intermediate_size
+    dense = (arch.dense_layers * arch.intermediate_size + shared) / arch.num_layers
+    return dense, arch.num_moe_layers / arch.num_layers * expert_copies * arch.expert_intermediate_size
+
+
+def _recurrent_widths(arch: Architecture) -> float:
+    """Outputs of the input projections of recurrent mixers, in an average layer [1]."""
+    key, value = arch.linear_num_key_heads * arch.linear_key_head_dim, arch.linear_num_value_heads * arch.linear_value_head_dim
+    mamba = 2 * arch.mamba_num_heads * arch.mamba_head_dim + 2 * arch.mamba_groups * arch.mamba_state_size + arch.mamba_num_heads
+    return (arch.num_linear_layers * (2 * key + 2 * value) + arch.num_mamba_layers * mamba) / arch.num_layers
+
+
+def selective_activation_bytes(
+    arch: Architecture, tokens: Array, length: Array, tp: Array, sequence_parallel: Array, flash: Array, expert_copies: Array
+) -> Array:
+    r"""Part of the activations of an average layer that selective recomputation does not keep, in 16 bits.
+
+    Parameters
+    ----------
+    arch : Architecture
+    tokens : shape (...)              Tokens of a micro-batch on the rank (before tensor sharding) [1].
+    length : shape (...)              Keys each token sees [1].
+    tp : shape (...)                  Tensor ranks [1].
+    sequence_parallel : shape (...)   1 where norms and residuals are split over tp too.
+    flash : shape (...)               1 where the score matrix is never stored.
+    expert_copies : shape (...)       Routed copies a token makes on this rank [1].
+
+    Returns
+    -------
+    shape (...) [B].
+
+    Notes
+    -----
+    What takes much room and little arithmetic: the attention core, 5 a s / (h t) of the layer, where the score matrix is stored. Flash
+    attention recomputes that anyway; then it is what norms put out and the input of the last product of feed-forward parts, a third
+    of what a gated one keeps and half of what another does.
+
+    References
+    ----------
+    .. [1] V. Korthikanti et al., arXiv:2205.05198, section 5; DeepSeek-AI, arXiv:2412.19437, section 3.2.3 (norms and SwiGLU).
+
+    Examples
+    --------
+    >>> a = Architecture(1024, 1, 16, 16, 64, "mha", 1000, intermediate_size=4096, gated=False)
+    >>> selective_activation_bytes(a, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0) / 1024
+    12.0
+    """
+    scores = 5.0 * arch.num_heads * length / tp * arch.attention_layers / arch.num_layers
+    norms = 2.0 * arch.hidden_size * arch.blocks / arch.num_layers * where(sequence_parallel > 0.0, 1.0 / tp, 1.0)
+    products = 2.0 * sum(_feed_forward_widths(arch, expert_copies)) / tp
+    return tokens * where(flash > 0.0, norms + products, scores)
 
 
 def kept_activation_bytes(
-    layer: Array, tokens: Array, hidden: Array, tp: Array, sequence_parallel: Array, recompute: Array, scores: Array
+    layer: Array, tokens: Array, hidden: Array, tp: Array, sequence_parallel: Array, recompute: Array, selected: Array
 ) -> Array:
     """Activations of a layer that stay in memory under a recompute policy.
 
@@ -178,8 +233,8 @@ def kept_activation_bytes(
     layer : shape (...)               Everything a layer would keep [B].
     tokens, hidden : shape (...)      Tokens of the micro-batch; width [1].
     tp, sequence_parallel             Tensor ranks; 1 where norms are split too.
-    recompute : shape (...)           0 none, 1 selective (attention core), 2 full.
-    scores : shape (...)              Part of ``layer`` that the attention core holds [B].
+    recompute : shape (...)           0 none, 1 selective, 2 full.
+    selected : shape (...)            Part of ``layer`` that selective recomputation drops [B].
 
     Returns
     -------
@@ -195,7 +250,7 @@ def kept_activation_bytes(
     2.0
     """
     boundary = 2.0 * tokens * hidden * where(sequence_parallel > 0.0, 1.0 / tp, 1.0)
-    return where(recompute >= 2.0, boundary, where(recompute >= 1.0, layer - scores, layer))
+    return where(recompute >= 2.0, boundary, where(recompute >= 1.0, layer - selected, layer))
 
 
 def cache_bytes(arch: Architecture, length: Array, kv_bytes: Array, tp: Array) -> Array:
