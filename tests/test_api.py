@@ -216,4 +216,6 @@ def test_other_currencies_are_taken_at_the_dated_rates_of_the_sites():
     in_won = ac.estimate("dgx-h100", set={"dgx-h100.price.unit": "4e8 KRW"}, **terms)
     in_dollars = ac.estimate("dgx-h100", set={"dgx-h100.price.unit": f"{4e8 / won} USD"}, **terms)
     assert in_won["capital"].value == pytest.approx(in_dollars["capital"].value, rel=1e-12)
-    assert ac.estimate("dgx-h100", rent="2758 KRW/accelerator/h", **terms)["cost_per_accelerator_hour"].value == pytest.approx(2758 / won / 3600)
+    assert ac.estimate("dgx-h100", rent="2758 KRW/accelerator/h", **terms)["cost_per_accelerator_hour"].value == pytest.approx(
+        2758 / won / 3600
+    )

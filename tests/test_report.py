@@ -206,6 +206,7 @@ def test_small_shares_have_one_digit() -> None:
 
     assert share(0.0345, 0.0286, 0.0432) == "under 0.1"
     assert share(0.0345, 0.0286, 0.34) == "under 0.1 (0.0-0.3)"
+    assert share(0.07, 0.06, 0.12) == "under 0.1"
     assert share(0.345, 0.286, 0.432) == "0.3 (0.3-0.4)"
     assert share(0.345, 0.345, 0.345) == "0.3"
     assert share(0.0, 0.0, 0.0) == "0"
@@ -340,6 +341,9 @@ def test_nothing_divides_by_a_zero_metric() -> None:
         row = next(line for line in comparison_sheet(comparison(*each)).render().splitlines() if line.startswith("comm., exposed"))
         assert row.endswith(" -")
         assert "exposed_share" not in records.comparison_record(comparison(*each))["ratios"]
+    fixed = ratio(some, Metric(0.1, 0.1, 0.1, "1"), "less")
+    assert fixed is not None
+    assert (fixed.low, fixed.high) == pytest.approx((some.low / 0.1, some.high / 0.1))
     found = ratio(partly, some, "less")
     assert found is not None
     assert found.low == 0.0

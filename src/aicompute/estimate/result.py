@@ -157,11 +157,12 @@ def ratio(first: Metric, second: Metric, better: str) -> Ratio | None:
     if not first.value or not second.value:
         return None
     value = first.value / second.value
-    if first.draws is None or second.draws is None:
+    if first.draws is None and second.draws is None:
         return Ratio(value, value, value, float("nan"))
-    if not np.all(second.draws):
+    above, below = (metric.value if metric.draws is None else metric.draws for metric in (first, second))
+    if not np.all(below):
         return None
-    drawn = first.draws / second.draws
+    drawn = np.asarray(above) / below
     low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
     wins = float(np.mean(drawn > 1.0)) if better == "more" else float(np.mean(drawn < 1.0))
     return Ratio(value, low, high, wins if better else float("nan"))

@@ -174,8 +174,8 @@ def metric_parts(metric: Metric, scale: Scale) -> tuple[str, str]:
     if scale[1] != "%" or not 0.0 < value < 1.0 or not math.isfinite(high - low):
         text, _, interval = spread(value, low, high).partition(" ")
         return text, interval.strip("()")
-    interval = f"{fixed(low, 1)}-{fixed(high, 1)}" if high >= 0.1 and high - low > 1e-9 * value else ""
-    return "under 0.1" if value < 0.1 else fixed(value, 1), interval
+    ends = [fixed(end, 1) for end in (low, high)]
+    return "under 0.1" if value < 0.1 else fixed(value, 1), "-".join(ends) if ends[0] != ends[1] else ""
 
 
 def with_unit(metric: Metric, name: str) -> str:
