@@ -1,4 +1,4 @@
-"""Published rates that nothing here was fitted to, beside what specs alone predict: `python benchmarks/front_page.py`."""
+"""Published rates beside what specs and operator measurements predict: `python benchmarks/front_page.py`."""
 
 from dataclasses import dataclass
 
