@@ -98,11 +98,3 @@ def smooth_maximum(a: Array, b: Array) -> Array:
     """
     a2, b2 = a * a, b * b
     return sqrt(sqrt(a2 * a2 + b2 * b2))
-
-
-def all_true(*conditions: Mask) -> Mask:
-    """Conjunction of conditions."""
-    result: Any = True
-    for condition in conditions:
-        result = result & condition if not isinstance(result, bool) else (condition if result else False)
-    return result  # type: ignore[no-any-return]
