@@ -128,3 +128,19 @@ def test_the_budget_of_the_headline_follows_the_specs():
     )
     assert halved[1].accelerators == full[1].accelerators == 2048
     assert halved[0].accelerators == pytest.approx(full[0].accelerators / 2, abs=1)
+
+
+def test_no_more_exchange_hides_than_there_is_work_to_hide_behind():
+    """One token an attention group over InfiniBand: exchange dwarfs the kernels, and a stack that overlaps all of it still waits."""
+    lib = library.override({"deepseek-inhouse.overlap.experts": 1.0})
+    e = estimate_system(
+        lib, "hgx-h800", "deepseek-v3", workload.decode(batch=1), Options(samples=0, accelerators=128, plan={"tp": 1, "dp": 128, "ep": 128})
+    )
+    shown = {part.name: part.seconds for part in e.breakdown}
+    total = {part.name: part.seconds for part in e.communication}
+    kernels = sum(
+        seconds
+        for name, seconds in shown.items()
+        if name in ("projections and dense", "experts", "cache attention", "norms and elementwise")
+    )
+    assert shown.get("expert exchange", 0.0) == pytest.approx(max(total["expert exchange"] - kernels, 0.0), abs=1e-9)

@@ -87,6 +87,9 @@ class Load:
     """1 where prompts arrive at random on the attention groups, 0 where a batch is spread evenly."""
 
 
+_KERNELS = ("projections and dense", "experts", "cache attention", "prefill attention", "norms and elementwise")
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStep:
     """Times of one step on the slowest rank [s]."""
@@ -229,11 +232,13 @@ def engine_step(
         "norms and elementwise": named("memory"),
         "head": total_seconds(vocabulary),
         "tensor parallel": tensor * (1.0 - stack.overlap_tensor),
-        "expert exchange": experts * (1.0 - stack.overlap_experts),
         "pipeline sends": hops,
         "layer launches": layer_fixed,
         "host": fixed,
     }
+    # no more of the exchange hides than there are kernels to hide behind
+    kernels = sum((parts[name] for name in _KERNELS), 0.0)
+    parts["expert exchange"] = experts - minimum(stack.overlap_experts * experts, kernels)
     body = sum(parts.values(), 0.0)
     # each draft token runs a layer of two blocks of its own and the head
     parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - fixed) / pairs + parts["head"])
