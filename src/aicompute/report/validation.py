@@ -126,10 +126,10 @@ def _tables(judged: Sequence[Judgement], by: Sequence[str], count: int, limits: 
     farthest = worst(judged, count)
     if farthest:
         far: list[list[Cell]] = [
-            [one.id, f"{one.kind} {LABELS[one.metric]}", one.group, one.measured, one.predicted, one.predicted / one.measured]
+            [one.id, f"{one.kind} {LABELS[one.metric]}", one.measured, one.predicted, one.predicted / one.measured, one.group]
             for one in farthest
         ]
-        parts.append(shown(("farthest off", "what", "group", "measured", "predicted", "ratio"), far))
+        parts.append(shown(("farthest off", "what", "measured", "predicted", "ratio", "group"), far))
     if limits:
         kept = [[one.name, one.count, _percent(one.reached / 100.0), f"{one.most:g} %", "yes" if one.kept else "NO"] for one in limits]
         parts.append(shown(("limit of the median", "rows", "reached", "limit", "kept"), kept))
