@@ -128,7 +128,7 @@ def test_packed_files_marks_of_order_and_short_rows(tmp_path: Path) -> None:
     assert [row.fault for row in table.rows] == ["", "column m: is empty"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", f"{GEMM}\n".encode()])
 def test_wrong_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "wrong.csv"
     path.write_bytes(content)
@@ -214,7 +214,8 @@ def test_a_backend_nobody_knows_gets_the_prior(tmp_path: Path, library: Library)
     ("change", "said"),
     [
         ({"model": "gpt-9"}, "column model"),
-        ({"accelerator": "abacus"}, "column accelerator"),
+        ({"accelerator": "abacus"}, "column accelerator: unknown accelerator 'abacus'"),
+        ({"accelerator": ""}, "column accelerator: is empty"),
         ({"n_accelerators": ""}, "column n_accelerators: is empty"),
         ({"tp": "two"}, "column tp: 'two' is not a number"),
         ({"pp": "0"}, ""),

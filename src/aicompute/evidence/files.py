@@ -180,6 +180,8 @@ def read_table(path: Path) -> Table:
         rows = tuple(Row(number, cells, fault_of(kind, cells)) for number, cells in enumerate(reader, start=1))
     except csv.Error as error:
         raise UsageError(f"{name}: line {reader.line_num}: {error}") from None
+    if not rows:
+        raise UsageError(f"{name}: has no row below its header")
     return Table(name, kind, columns, rows)
 
 

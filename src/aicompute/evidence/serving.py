@@ -140,6 +140,8 @@ def row_system(lib: Library, row: Mapping[str, str]) -> tuple[Spec, Spec]:
         Neither is known, with the column.
     """
     system, accelerator = ((row.get(column) or "").strip() for column in ("system", "accelerator"))
+    if not system and not accelerator:
+        raise UsageError("column accelerator: is empty")
     for name in (system, accelerator):
         try:
             if name:
@@ -147,9 +149,10 @@ def row_system(lib: Library, row: Mapping[str, str]) -> tuple[Spec, Spec]:
         except UsageError:
             continue
     try:
+        lib.load("accelerators" if accelerator else "systems", accelerator or system)
         return inputs.specs_of(lib, accelerator or system)
     except UsageError as error:
-        raise UsageError(f"column {'accelerator' if accelerator or not system else 'system'}: {error}") from None
+        raise UsageError(f"column {'accelerator' if accelerator else 'system'}: {error}") from None
 
 
 def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
