@@ -1,6 +1,6 @@
 """Write the parts of the documentation that follow from code and specs: between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 
-`python docs/generate.py` rewrites them, `--check` only tells which are not current, `--evidence FOLDER` also renews the table of errors.
+`python docs/generate.py` rewrites them, `--check` only tells which are not current, `--evidence` also renews the tables of errors.
 """
 
 from __future__ import annotations
@@ -347,10 +347,13 @@ PARTS: dict[str, Callable[[], str]] = {
 """What stands between the marks, by name."""
 
 
-def errors_on(folder: str) -> str:
-    """The table of errors on a folder of measurements."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "evidence_errors.py"), folder, "--tables", "all,kind,mode", "--format", "markdown"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def errors() -> str:
+    """The tables of errors on the evidence that ships."""
+    command = [sys.executable, "-m", "aicompute.cli", "validate", "--worst", "0", "--format", "markdown"]
+    groups = ("model_kind", "mode", "phase", "op", "accelerator")
+    command += [part for column in groups for part in ("--by", column)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def renewed(text: str, parts: dict[str, Callable[[], str]]) -> str:
@@ -366,11 +369,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Renew or check all pages."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a page is not current")
-    parser.add_argument("--evidence", metavar="FOLDER", help="folder of measurements: renew the table of errors as well")
+    parser.add_argument("--evidence", action="store_true", help="renew the tables of errors as well (half a minute)")
     given = parser.parse_args(arguments)
     parts = dict(PARTS)
     if given.evidence:
-        parts["errors"] = lambda: errors_on(given.evidence)
+        parts["errors"] = errors
     stale = []
     for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
         old = page.read_text(encoding="utf-8")

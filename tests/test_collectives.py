@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aicompute.estimate.inputs import exchange_record, fabric_record, protocol_record
 from aicompute.machine.collectives import (
     all_reduce_time,
+    all_to_all_time,
     exchange_time,
     expected_distinct,
     gather_time,
@@ -133,7 +134,7 @@ def slower_start(fabric, more=1e-6):
     return tuple(dataclasses.replace(t, base=t.base + more, hop=t.hop + more) for t in fabric)
 
 
-COLLECTIVES = [gather_time, all_reduce_time]
+COLLECTIVES = [gather_time, all_reduce_time, all_to_all_time]
 
 
 @pytest.mark.parametrize("collective", COLLECTIVES)
@@ -315,3 +316,15 @@ def test_meshes_equal_a_loop_of_floats(fabric, protocol, exchange):
     for i, message in enumerate(messages_[:, 0]):
         for j, group in enumerate(groups_[0]):
             assert [m[i, j] for m in mesh] == pytest.approx(numbers(float(message), float(group)), rel=1e-12)
+
+
+def test_an_all_to_all_costs_nothing_alone_and_the_wire_of_a_gather_in_one_tier():
+    tier, rail = Tier(8.0, 1e-11, 5e-6, 1e-6, 0.0), Tier(1024.0, 1e-10, 2e-5, 3e-6, 0.0)
+    protocol = Protocol(2.0, 0.8, 0.0, 1.0)
+    fabric = (tier, rail, rail, rail)
+    assert all_to_all_time(1e9, (1.0,) * 4, fabric, protocol) == 0.0
+    inside = (8.0,) * 4
+    assert all_to_all_time(1e9, inside, fabric, protocol) == pytest.approx(gather_time(1e9, inside, fabric, protocol))
+    across = (8.0, 64.0, 64.0, 64.0)  # 56 of 64 parts leave the domain, none is shared by its devices
+    assert all_to_all_time(1e12, across, fabric, protocol) == pytest.approx(1e12 * 56 / 64 * 1e-10 * (1 + 0.8 / 64), rel=1e-2)
+    assert all_to_all_time(1e12, across, fabric, protocol) > gather_time(1e12, across, fabric, protocol)

@@ -36,6 +36,12 @@ class InfeasibleError(AicomputeError):
     exit_code = 4
 
 
+class ToleranceError(AicomputeError):
+    """Errors on measurements exceed what was allowed; the message lists them."""
+
+    exit_code = 3
+
+
 class UnknownNameError(UsageError):
     """A name that is not known; the message carries the nearest ones.
 

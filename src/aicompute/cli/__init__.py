@@ -15,6 +15,7 @@ from aicompute.errors import AicomputeError, nearest
 COMMANDS = {
     "compare": "Systems side by side on equal terms",
     "estimate": "One scenario in detail",
+    "validate": "Predictions against measurements",
     "specs": "List, show, check, compare and import spec files",
 }
 """Short help by command. ``aicompute --help`` reads it here, so that no command is imported for it; a test compares it with the modules.
@@ -88,7 +89,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 fine, 1 error, 2 usage, 4 nothing feasible, 130 interrupted."""
+    """Run the command line and exit: 0 fine, 1 error, 2 usage, 3 outside a tolerance, 4 nothing feasible, 130 interrupted."""
     if os.environ.get("_AICOMPUTE_COMPLETE"):
         cli.main(prog_name="aicompute")
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from aicompute.errors import UsageError
+from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate import inputs
+from aicompute.estimate.account import issued_flops
 from aicompute.estimate.rates import Engine, Rate, closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, prefill_rate, static_rate
 from aicompute.estimate.serving import ServingPlan
+from aicompute.machine.power import accelerator_power
+from aicompute.numerics import Array
 from aicompute.specs import Library, Spec
+from aicompute.workload.architecture import Architecture
+
+PRIOR = "generic-serving"
+"""The stack of rows whose software nobody knows."""
+
+EMITTED = {
+    "prefill": ("input_tokens_per_s_per_accelerator", "ttft_ms"),
+    "decode": ("output_tokens_per_s_per_accelerator", "tpot_ms"),
+    "latency": ("output_tokens_per_s_per_accelerator", "ttft_ms", "tpot_ms"),
+    "mixed-offline-max-throughput": ("output_tokens_per_s_per_accelerator", "tpot_ms", "power_w_per_accelerator"),
+    "mixed-closed-loop": ("ttft_ms", "tpot_ms"),
+    "mixed-closed-loop-disaggregated": ("ttft_ms", "tpot_ms"),
+    "mixed-server-fixed-QPS": ("ttft_ms", "tpot_ms"),
+}
+"""Measured columns that are predicted, by mode."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +95,14 @@ def version_key(text: str) -> tuple[int, ...]:
 
 
 def stack_of(lib: Library, name: str, version: str) -> Spec:
-    """The stack of a name, or the variant of it for a version: the one with the latest ``since`` that is not later."""
-    stack = lib.load("stacks", name)
+    """The stack of a name, or the variant of it for a version: the one with the latest ``since`` that is not later.
+
+    A stack that nobody knows gets the prior of its kind.
+    """
+    try:
+        stack = lib.load("stacks", name)
+    except UsageError:
+        return lib.load("stacks", PRIOR)
     if not version:
         return stack
     best: tuple[tuple[int, ...], Spec] = ((), stack)
@@ -92,24 +116,66 @@ def stack_of(lib: Library, name: str, version: str) -> Spec:
     return best[1]
 
 
+def row_model(lib: Library, name: str) -> tuple[Spec, Architecture]:
+    """The model of a row.
+
+    Raises
+    ------
+    UsageError
+        It is not known or cannot be counted, with the column.
+    """
+    try:
+        model = lib.load("models", name)
+        return model, inputs.architecture(model)
+    except UsageError as error:
+        raise UsageError(f"column model: {error}") from None
+
+
+def row_system(lib: Library, row: Mapping[str, str]) -> tuple[Spec, Spec]:
+    """The system and accelerator of a row; the accelerator's default system where the system is empty or not known.
+
+    Raises
+    ------
+    UsageError
+        Neither is known, with the column.
+    """
+    system, accelerator = ((row.get(column) or "").strip() for column in ("system", "accelerator"))
+    if not system and not accelerator:
+        raise UsageError("column accelerator: is empty")
+    for name in (system, accelerator):
+        try:
+            if name:
+                return inputs.specs_of(lib, name)
+        except UsageError:
+            continue
+    try:
+        lib.load("accelerators" if accelerator else "systems", accelerator or system)
+        return inputs.specs_of(lib, accelerator or system)
+    except UsageError as error:
+        raise UsageError(f"column {'accelerator' if accelerator else 'system'}: {error}") from None
+
+
 def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     """Complete a row; empty cells get the defaults that docs/evidence.md states.
 
     Raises
     ------
     AicomputeError
-        Unknown model, system or stack; a load that cannot be known.
+        Unknown model, accelerator or mode; a load that cannot be known.
     """
-    model = lib.load("models", row["model"])
-    arch = inputs.architecture(model)
-    stack = stack_of(lib, row["stack"], row.get("stack_version") or "")
-    system, accelerator = inputs.specs_of(lib, row.get("system") or row["accelerator"])
+    model, arch = row_model(lib, row.get("model") or "")
+    stack = stack_of(lib, row.get("stack") or "", row.get("stack_version") or "")
+    system, accelerator = row_system(lib, row)
     packages = _number(row, "n_accelerators", 0.0)
     per = accelerator.si("devices")
     precision = row_precision(
         row, arch.num_moe_layers > 0, str(model.get("native_precision", "bf16")), str(stack.get("defaults.kv", "bf16"))
     )
-    mode = row["mode"]
+    mode = (row.get("mode") or "").strip()
+    if mode not in EMITTED:
+        raise UsageError(f"column mode: {UnknownNameError('mode', mode, EMITTED)}")
+    if mode == "mixed-server-fixed-QPS" and not _number(row, "request_rate"):
+        raise UsageError("column request_rate: is empty, so the load cannot be known")
     devices = packages * per if packages else (_number(row, "ep") or 8.0)
     packages = packages or devices / per
     tp, pp, ep = _number(row, "tp"), _number(row, "pp", 1.0), _number(row, "ep")
@@ -133,7 +199,7 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
         osl = 256.0
     sequences = _number(row, "concurrency") or _number(row, "batch_per_accelerator") * packages
     return ServingCase(
-        row["model"],
+        model.id,
         system.id,
         stack.id,
         precision,
@@ -192,5 +258,46 @@ def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = input
     elif case.mode == "mixed-server-fixed-QPS":
         rate = open_loop_rate(engine, case.request_rate / case.engines, isl, osl)
     else:
-        rate = closed_loop_rate(engine, max(each, 1.0), isl, osl)
+        rate = closed_loop_rate(engine, max(each or capacity, 1.0), isl, osl)
     return rate, case.accelerators / case.engines
+
+
+def serving_power(lib: Library, case: ServingCase, rate: Rate) -> float:
+    """Mean power of an accelerator at a predicted rate [W]."""
+    system, a = inputs.specs_of(lib, case.system)
+    step, each = rate.step, a.si("devices")
+    link = inputs.fabric_record(system)[1 if next(iter(system.get("tiers"))) == "in-package" else 0].inverse_bandwidth
+    return float(
+        accelerator_power(
+            a.si("power.tdp"),
+            a.si("peak.bf16"),
+            a.si("power.idle_fraction"),
+            a.si("power.energy_per_byte"),
+            a.si("power.compute"),
+            a.si("power.exponent"),
+            issued_flops(step.timed, a.si("power.rows")) / step.step * each,
+            step.traffic * case.plan.pp / step.step * each,
+            step.wire / step.step / link * each,
+        )
+    )
+
+
+def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], Spec]:
+    """What a row measured and its mode predicts, by column and in its unit; and the stack that was taken.
+
+    Raises
+    ------
+    AicomputeError
+        The row cannot be completed, or its model does not fit.
+    """
+    case = serving_case(lib, row)
+    rate, share = predict_serving(lib, case)
+    values: dict[str, Callable[[], Array]] = {
+        "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
+        "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
+        "ttft_ms": lambda: rate.ttft * 1e3,
+        "tpot_ms": lambda: rate.tpot * 1e3,
+        "power_w_per_accelerator": lambda: serving_power(lib, case, rate),
+    }
+    asked = [name for name in EMITTED[case.mode] if (row.get(name) or "").strip()]
+    return {name: float(values[name]()) for name in asked}, lib.load("stacks", case.stack)

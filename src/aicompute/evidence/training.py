@@ -9,8 +9,12 @@ from typing import Any
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
-from aicompute.specs import Library
+from aicompute.evidence.serving import row_system
+from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
+
+PRIOR = "generic-training"
+"""The stack of rows whose software nobody knows."""
 
 RECOMPUTE = {"none": 0.0, "selective": 1.0, "partial": 1.0, "full": 2.0}
 
@@ -36,16 +40,16 @@ def _number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
 def row_architecture(lib: Library, row: Mapping[str, str]) -> Architecture:
     """The model of a row: its columns, and what a spec of the same name and size adds (head width, windows, latent ranks, gating)."""
     try:
-        spec = lib.load("models", row["model"])
-        if (
-            spec.get("num_layers", 0) == _number(row, "n_layers")
-            and spec.get("hidden_size", 0) == _number(row, "d_model")
-            and not spec.get("unsupported", "")
-        ):
+        spec = lib.load("models", row.get("model") or "")
+        keys = {"n_layers": "num_layers", "d_model": "hidden_size"}
+        same = all(_number(row, column) in (0.0, spec.get(key, 0)) for column, key in keys.items())
+        if same and not spec.get("unsupported", ""):
             return Architecture.from_mapping(spec.data)
     except AicomputeError:
         pass
     d = int(_number(row, "d_model"))
+    if not d or not _number(row, "n_layers"):
+        raise UsageError(f"column model: {row.get('model') or ''!r} is not known, and n_layers or d_model is empty")
     heads = int(_number(row, "n_heads")) or max(d // 128, 1)
     layers, ff, experts = int(_number(row, "n_layers")), int(_number(row, "d_ff")), int(_number(row, "n_experts"))
     expert_ff = int(_number(row, "d_expert_ff") or ff or 4 * d)
@@ -78,12 +82,14 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     Raises
     ------
     AicomputeError
-        Unknown system, accelerator or stack, or a plan that does not make sense.
+        Unknown accelerator, or a plan that does not make sense.
     """
     arch = row_architecture(lib, row)
-    stack = lib.load("stacks", row["stack"])
-    system = row.get("system") or row["accelerator"]
-    system_spec, accelerator = inputs.specs_of(lib, system)
+    try:
+        stack = lib.load("stacks", row.get("stack") or "")
+    except UsageError:  # nobody knows it
+        stack = lib.load("stacks", PRIOR)
+    system_spec, accelerator = row_system(lib, row)
     devices = _number(row, "n_accelerators") * accelerator.si("devices")
     if not devices:
         raise UsageError("n_accelerators is empty")
@@ -140,3 +146,19 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
         exchange,
         inputs.training_stack_record(stack, precision, read),
     )
+
+
+def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], Spec]:
+    """What a row measured, predicted: the step time, or the token rate where only that is known; and the stack that was taken.
+
+    Raises
+    ------
+    AicomputeError
+        The row cannot be completed.
+    """
+    case = training_case(lib, row)
+    step = float(predict_training(lib, case).step)
+    stack = lib.load("stacks", case.stack)
+    if (row.get("step_time_s") or "").strip():
+        return {"step_time_s": step}, stack
+    return {"tokens_per_s_per_accelerator": case.global_batch * case.sequence / step / _number(row, "n_accelerators")}, stack

@@ -291,6 +291,46 @@ def all_reduce_time(message: Array, members: Members, fabric: Fabric, protocol: 
     return where(size > 1.0, minimum(ring, switched), 0.0)
 
 
+def all_to_all_time(message: Array, members: Members, fabric: Fabric, protocol: Protocol) -> Array:
+    r"""Time of a library's all-to-all, in which each member sends an equal part of its buffer to every member.
+
+    Parameters
+    ----------
+    message : shape (...)           Buffer of each device, its own part included [B].
+    members : four of shape (...)   Members inside one domain of each tier [1]; a group of one costs nothing.
+    fabric, protocol                Tiers; constants of the library.
+
+    Returns
+    -------
+    shape (...) [s].
+
+    Notes
+    -----
+    .. math:: t = a_0 + a_1 h + w + \sqrt{k\,a_0\,w}, \quad w = \max_t M\,\frac{m_t - m_{t-1}}{n}\,\frac{1}{e_t \beta_t}
+
+    Start and protocol change of a gather; nothing that crosses a tier is shared by the devices of a domain. Sends among few devices of a
+    mesh or torus pay for its links as in `exchange_time`.
+
+    References
+    ----------
+    .. [1] R. Thakur, R. Rabenseifner, W. Gropp, Int. J. High Perform. Comput. Appl. 19 (2005) 49, section 4 (pairwise exchange).
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> t, p = Tier(8.0, 1e-11, 0.0, 0.0, 0.0), Protocol(0.0, 0.0, 0.0, 1.0)
+    >>> round(all_to_all_time(8e9, (8.0, 8.0, 8.0, 8.0), (t, t, t, t), p), 6)
+    0.07
+    """
+    base, hops = start_time(members, fabric)
+    size = members[3]
+    wire: Array = 0.0
+    for (below, here), tier in zip(_sizes(members), fabric, strict=True):
+        wire = maximum(wire, (here - below) / size * exchange_inverse(tier, here / below))
+    wire = message * wire * (1.0 + protocol.granularity / size)
+    return base + hops + wire + sqrt(protocol.ramp * base * wire)
+
+
 def neighbour_time(message: Array, stride: Array, group: Array, fabric: Fabric) -> Array:
     r"""Time to send a buffer to the next member of a pipeline or ring.
 

@@ -16,11 +16,11 @@ from aicompute.specs.schema import KINDS
 VARIABLE = "AICOMPUTE_SPECS"
 
 
-def built_in() -> Path:
-    """The folder of built-in specs: in the installed package, or the ``specs/`` of the checkout in an editable install."""
+def built_in(name: str = "specs") -> Path:
+    """A folder of data that ships: in the installed package, or in the checkout in an editable install."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "data" / "specs"
-    return installed if installed.is_dir() else package.parents[1] / "specs"
+    installed = package / "data" / name
+    return installed if installed.is_dir() else package.parents[1] / name
 
 
 def search_path(folders: Iterable[str | os.PathLike[str]] = ()) -> tuple[Path, ...]:
