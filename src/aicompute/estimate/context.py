@@ -186,7 +186,7 @@ def _scene(
     count = system_spec.si("accelerators") if accelerators is None else accelerators
     if not 1.0 <= count < 1e8:
         raise UsageError(f"accelerators = {count:g}: expected a number from 1 to 1e8")
-    native = {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"}
+    native = dict(inputs.SIXTEEN_BITS)
     native.update({k: str(v) for k, v in system_spec.get(f"precision.{role}", {}).items()})
     if precision in ("8bit", "8-bit"):
         precision = _eight_bits(accelerator)
@@ -223,7 +223,7 @@ def _published_format(chosen: dict[str, str], model: Spec) -> None:
 def _eight_bits(accelerator: Spec) -> dict[str, str]:
     """8-bit weights in the accelerator's own 8-bit format, attention and its cache in 16."""
     word = "fp8" if accelerator.has("peak.fp8") else "int8"
-    return {"dense": word, "experts": word, "attention": "bf16", "kv": "bf16", "dispatch": word, "combine": "bf16"}
+    return {**inputs.SIXTEEN_BITS, "dense": word, "experts": word, "dispatch": word}
 
 
 def standing(s: Scene) -> Records:

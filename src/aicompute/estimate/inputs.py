@@ -42,6 +42,9 @@ _ALLOWED: Mapping[str, tuple[str, ...]] = {
 }
 """What a role can be computed or stored in, where not everything goes."""
 
+SIXTEEN_BITS: Mapping[str, str] = dict.fromkeys(("dense", "experts", "attention", "kv", "dispatch", "combine"), "bf16")
+"""A precision map with nothing smaller."""
+
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
 """What a precision map speaks of."""
 

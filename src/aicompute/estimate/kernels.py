@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aicompute.machine.records import Device, Rates
-from aicompute.machine.roofline import matrix_time, overlap_pair
+from aicompute.machine.collectives import Members, exchange_time
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Rates
+from aicompute.machine.roofline import matrix_time, matrix_traffic, overlap_pair
 from aicompute.numerics import Array
+from aicompute.workload.architecture import Architecture
 from aicompute.workload.operators import Operator, operator_flops
 
 
@@ -33,9 +35,8 @@ def rates_of(device: Device, role: str) -> Rates:
 def operator_traffic(operator: Operator, device: Device) -> Array:
     """Bytes that one execution moves [B]."""
     if operator.is_matrix:
-        rates = rates_of(device, operator.role)
         o = operator
-        return o.groups * (o.columns * o.depth * rates.weight_bytes + o.rows * (o.depth * rates.activation_bytes + o.columns * 2.0))
+        return matrix_traffic(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role))
     return operator.traffic
 
 
@@ -61,3 +62,10 @@ def time_operators(operators: Iterable[Operator], device: Device, cache: bool = 
 def total_seconds(timed: Iterable[Timed]) -> Array:
     """Sum of the times [s]."""
     return sum((t.seconds for t in timed), 0.0)
+
+
+def expert_round_trip(arch: Architecture, tokens: Array, members: Members, wires: Fabric, exchange: ExpertExchange) -> Array:
+    """Dispatch and combine of one layer of experts, for the tokens that each device sends [s]."""
+    width, copies = (arch.expert_latent_size or arch.hidden_size) * 1.0, arch.experts_per_token * 1.0
+    dispatch = exchange_time(tokens, width, copies, exchange.dispatch_bytes, members, wires, exchange)
+    return dispatch + exchange_time(tokens, width, copies, exchange.combine_bytes, members, wires, exchange)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aicompute.estimate.kernels import Timed, time_operators, total_seconds
-from aicompute.machine.collectives import all_reduce_time, exchange_time, neighbour_time
+from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators, total_seconds
+from aicompute.machine.collectives import all_reduce_time, neighbour_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.numerics import Array, floor, maximum, minimum, where
 from aicompute.plan.layout import place
@@ -122,14 +122,15 @@ def fullest_prefill(load: Load, plan: ServingPlan) -> Array:
 
 
 def step_operators(
-    arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack
+    arch: Architecture, plan: ServingPlan, load: Load, device: Device, stack: ServingStack, busiest: Array, local: Array
 ) -> tuple[list[Operator], list[Operator]]:
-    """Operators of one step on the slowest rank: those of any token, and attention over the cache."""
+    """Operators of one step on the slowest rank: those of any token, and attention over the cache.
+
+    ``busiest`` is `fullest_prefill`, ``local`` the tokens of the fullest attention group.
+    """
     decode = load.sequences * load.queries / plan.pp
     fresh = load.prefill_sequences * load.prefill_length / plan.pp
     total = decode + fresh
-    busiest = fullest_prefill(load, plan)
-    local = (decode + fresh * busiest) / plan.dp  # each attention group has its own sequences
     ranks = plan.tp * plan.dp
     prompts = load.prefill_sequences * busiest / plan.dp / plan.pp
     again = prompts * expanded_prefix(arch, load.prefill_length, load.prefill_prefix)
@@ -143,8 +144,7 @@ def step_operators(
         share = total * arch.experts_per_token / plan.ep
         skew = stack.imbalance * fullest_rank(maximum(share, 1.0), 1.0, plan.ep)
         rows = maximum(share * minimum(skew, plan.ep * 1.0) / experts, minimum(total, 1.0))
-    shared_tp = plan.tp
-    ops += feed_forward(arch, local, shared_tp, rows, experts, ranks / plan.ep, local)
+    ops += feed_forward(arch, local, plan.tp, rows, experts, ranks / plan.ep, local)
     ops.append(elementwise(arch, local, stack.elementwise, 1.0))
     sequences = load.sequences / plan.dp / plan.pp
     fullest = where(stack.balanced > 0.0, 1.0, fullest_rank(maximum(sequences, 1.0), load.spread, plan.dp))
@@ -189,11 +189,12 @@ def engine_step(
     .. [1] P. Patel et al., arXiv:2311.18677 (phases); A. Agrawal et al., arXiv:2403.02310 (mixed steps); DeepSeek-AI, arXiv:2412.19437,
     section 3.4.
     """
-    ops, cores = step_operators(arch, plan, load, device, stack)
+    busiest = fullest_prefill(load, plan)
+    # each attention group has its own sequences
+    local = (load.sequences * load.queries / plan.pp + load.prefill_sequences * load.prefill_length / plan.pp * busiest) / plan.dp
+    ops, cores = step_operators(arch, plan, load, device, stack, busiest, local)
     timed = time_operators(ops, device)
     timed_cores = time_operators(cores, device, cache=True)
-    busiest = fullest_prefill(load, plan)
-    local = (load.sequences * load.queries + load.prefill_sequences * load.prefill_length * busiest) / plan.pp / plan.dp
 
     answers = (load.sequences * load.queries + load.prefill_sequences) / plan.pp / plan.dp
     vocabulary = time_operators([head(arch, answers, plan.tp)], device)
@@ -207,13 +208,8 @@ def engine_step(
     experts: Array = 0.0
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members
-        inner = (arch.expert_latent_size or arch.hidden_size) * 1.0
         sent = local / plan.tp * plan.expert_tp * stack.imbalance
-        copies = arch.experts_per_token * 1.0
-        phases = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, wires, exchange) + exchange_time(
-            sent, inner, copies, exchange.combine_bytes, span, wires, exchange
-        )
-        experts = where(exchanged, arch.num_moe_layers * phases, 0.0)
+        experts = where(exchanged, arch.num_moe_layers * expert_round_trip(arch, sent, span, wires, exchange), 0.0)
     hops = where(plan.pp > 1.0, plan.pp * neighbour_time(local * arch.hidden_size * 2.0, plan.tp * plan.dp, plan.pp, fabric), 0.0)
 
     def named(role: str) -> Array:

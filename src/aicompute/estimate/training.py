@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aicompute.estimate.kernels import Timed, time_operators, total_seconds
-from aicompute.machine.collectives import all_reduce_time, exchange_time, gather_time, neighbour_time, ring_pass_time
+from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators, total_seconds
+from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
 from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
@@ -301,10 +301,7 @@ def _layer_traffic(
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members
         sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
-        inner, copies = (arch.expert_latent_size or arch.hidden_size) * 1.0, arch.experts_per_token * 1.0
-        dispatch = exchange_time(sent, inner, copies, exchange.dispatch_bytes, span, wires, exchange)
-        combine = exchange_time(sent, inner, copies, exchange.combine_bytes, span, wires, exchange)
-        experts = (dispatch + combine) * arch.num_moe_layers / arch.num_layers
+        experts = expert_round_trip(arch, sent, span, wires, exchange) * arch.num_moe_layers / arch.num_layers
     key_value: Array
     if arch.attention == "mla":
         key_value = arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)

@@ -53,7 +53,8 @@ class ServingCase:
     acceptance: float | None
 
 
-def _number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
+def number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
+    """A cell as a number; empty cells are the default."""
     text = (row.get(key) or "").strip()
     return float(text) if text else default
 
@@ -166,7 +167,7 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     model, arch = row_model(lib, row.get("model") or "")
     stack = stack_of(lib, row.get("stack") or "", row.get("stack_version") or "")
     system, accelerator = row_system(lib, row)
-    packages = _number(row, "n_accelerators", 0.0)
+    packages = number(row, "n_accelerators", 0.0)
     per = accelerator.si("devices")
     precision = row_precision(
         row, arch.num_moe_layers > 0, str(model.get("native_precision", "bf16")), str(stack.get("defaults.kv", "bf16"))
@@ -174,11 +175,11 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     mode = (row.get("mode") or "").strip()
     if mode not in EMITTED:
         raise UsageError(f"column mode: {UnknownNameError('mode', mode, EMITTED)}")
-    if mode == "mixed-server-fixed-QPS" and not _number(row, "request_rate"):
+    if mode == "mixed-server-fixed-QPS" and not number(row, "request_rate"):
         raise UsageError("column request_rate: is empty, so the load cannot be known")
-    devices = packages * per if packages else (_number(row, "ep") or 8.0)
+    devices = packages * per if packages else (number(row, "ep") or 8.0)
     packages = packages or devices / per
-    tp, pp, ep = _number(row, "tp"), _number(row, "pp", 1.0), _number(row, "ep")
+    tp, pp, ep = number(row, "tp"), number(row, "pp", 1.0), number(row, "ep")
     attention = (row.get("dp_attention") or "").strip().lower()
     wide = attention in ("y", "yes", "true") or ep > 8.0 or (attention.isdigit() and float(attention) > 1.0)
     if wide:
@@ -192,12 +193,12 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     ep = min(ep or (tp * dp if wide else 1.0), tp * dp) if arch.num_moe_layers else 1.0
     speculative = (row.get("speculative") or "none").strip()
     drafts = float(speculative[3]) if speculative.startswith("mtp") else 0.0
-    isl, osl = _number(row, "isl"), _number(row, "osl")
+    isl, osl = number(row, "isl"), number(row, "osl")
     if not isl:
         isl = 2000.0 if mode == "decode" else 4096.0
     if not osl and mode != "prefill":
         osl = 256.0
-    sequences = _number(row, "concurrency") or _number(row, "batch_per_accelerator") * packages
+    sequences = number(row, "concurrency") or number(row, "batch_per_accelerator") * packages
     return ServingCase(
         model.id,
         system.id,
@@ -210,7 +211,7 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
         isl,
         osl,
         sequences,
-        _number(row, "request_rate"),
+        number(row, "request_rate"),
         drafts,
         None,
     )

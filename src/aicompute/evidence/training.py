@@ -9,7 +9,8 @@ from typing import Any
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
-from aicompute.evidence.serving import row_system
+from aicompute.evidence.serving import number, row_system
+from aicompute.plan.layout import expert_tensor_ranks
 from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
 
@@ -32,44 +33,39 @@ class TrainingCase:
     plan: TrainingPlan
 
 
-def _number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
-    text = (row.get(key) or "").strip()
-    return float(text) if text else default
-
-
 def row_architecture(lib: Library, row: Mapping[str, str]) -> Architecture:
     """The model of a row: its columns, and what a spec of the same name and size adds (head width, windows, latent ranks, gating)."""
     try:
         spec = lib.load("models", row.get("model") or "")
         keys = {"n_layers": "num_layers", "d_model": "hidden_size"}
-        same = all(_number(row, column) in (0.0, spec.get(key, 0)) for column, key in keys.items())
+        same = all(number(row, column) in (0.0, spec.get(key, 0)) for column, key in keys.items())
         if same and not spec.get("unsupported", ""):
             return Architecture.from_mapping(spec.data)
     except AicomputeError:
         pass
-    d = int(_number(row, "d_model"))
-    if not d or not _number(row, "n_layers"):
+    d = int(number(row, "d_model"))
+    if not d or not number(row, "n_layers"):
         raise UsageError(f"column model: {row.get('model') or ''!r} is not known, and n_layers or d_model is empty")
-    heads = int(_number(row, "n_heads")) or max(d // 128, 1)
-    layers, ff, experts = int(_number(row, "n_layers")), int(_number(row, "d_ff")), int(_number(row, "n_experts"))
-    expert_ff = int(_number(row, "d_expert_ff") or ff or 4 * d)
-    shared = int(_number(row, "n_shared_experts"))
+    heads = int(number(row, "n_heads")) or max(d // 128, 1)
+    layers, ff, experts = int(number(row, "n_layers")), int(number(row, "d_ff")), int(number(row, "n_experts"))
+    expert_ff = int(number(row, "d_expert_ff") or ff or 4 * d)
+    shared = int(number(row, "n_shared_experts"))
     known: dict[str, Any] = dict(
         hidden_size=d,
         num_layers=layers,
         num_heads=heads,
-        num_kv_heads=int(_number(row, "n_kv_heads", heads)),
+        num_kv_heads=int(number(row, "n_kv_heads", heads)),
         head_dim=d // heads,
         attention=row.get("attention") or "mha",
-        vocab_size=int(_number(row, "vocab", 51200)),
+        vocab_size=int(number(row, "vocab", 51200)),
         intermediate_size=ff or 4 * d,
         gated=bool(experts) or ff not in (0, 4 * d),
         num_experts=experts,
-        experts_per_token=int(_number(row, "experts_per_token")),
+        experts_per_token=int(number(row, "experts_per_token")),
         expert_intermediate_size=expert_ff if experts else 0,
         num_shared_experts=shared,
         shared_expert_intermediate_size=expert_ff if shared else 0,
-        num_moe_layers=layers - int(_number(row, "n_dense_layers")) if experts else 0,
+        num_moe_layers=layers - int(number(row, "n_dense_layers")) if experts else 0,
     )
     if known["attention"] == "mla":  # the DeepSeek shape, where the row does not say
         known.update(q_lora_rank=1536, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128)
@@ -90,12 +86,12 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     except UsageError:  # nobody knows it
         stack = lib.load("stacks", PRIOR)
     system_spec, accelerator = row_system(lib, row)
-    devices = _number(row, "n_accelerators") * accelerator.si("devices")
+    devices = number(row, "n_accelerators") * accelerator.si("devices")
     if not devices:
         raise UsageError("n_accelerators is empty")
-    tp, pp, cp, ep = (_number(row, key, 1.0) for key in ("tp", "pp", "cp", "ep"))
-    dp = _number(row, "dp") or devices / (tp * pp * cp)
-    chunks = _number(row, "vpp")
+    tp, pp, cp, ep = (number(row, key, 1.0) for key in ("tp", "pp", "cp", "ep"))
+    dp = number(row, "dp") or devices / (tp * pp * cp)
+    chunks = number(row, "vpp")
     if not chunks:
         chunks = arch.num_layers / pp if pp > 1 and stack.get("defaults.schedule", "1f1b") == "interleaved" else 1.0
         chunks = max(1.0, float(int(chunks)))
@@ -105,8 +101,8 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     recompute = row.get("recompute") or "unknown"
     if recompute not in RECOMPUTE:
         recompute = str(stack.get("defaults.recompute", "none"))
-    zero = _number(row, "zero_stage", float(stack.get("defaults.zero", 1)))
-    expert_tp = tp if ep <= dp * cp and arch.num_experts else 1.0
+    zero = number(row, "zero_stage", float(stack.get("defaults.zero", 1)))
+    expert_tp = expert_tensor_ranks(tp, ep, dp * cp)
     plan = TrainingPlan(
         dp=dp,
         tp=tp,
@@ -115,21 +111,19 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
         cp=cp,
         ep=ep,
         expert_tp=expert_tp,
-        micro_batch=_number(row, "micro_batch", 1.0),
+        micro_batch=number(row, "micro_batch", 1.0),
         zero=zero,
         recompute=RECOMPUTE[recompute],
         sequence_parallel=split,
     )
-    return TrainingCase(arch, system_spec.id, stack.id, precision, _number(row, "seq_len"), _number(row, "global_batch"), plan)
+    return TrainingCase(arch, system_spec.id, stack.id, precision, number(row, "seq_len"), number(row, "global_batch"), plan)
 
 
 def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inputs.read_value) -> TrainingStep:
     """The step of a case."""
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
-    precision = inputs.precision_map(
-        case.precision, {"dense": "bf16", "experts": "bf16", "attention": "bf16", "kv": "bf16", "dispatch": "bf16", "combine": "bf16"}
-    )
+    precision = inputs.precision_map(case.precision, inputs.SIXTEEN_BITS)
     precision["dispatch"] = "bf16"
     device = inputs.device_record(accelerator, stack, precision, read)
     fabric = inputs.fabric_record(system, read)
@@ -161,4 +155,4 @@ def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], S
     stack = lib.load("stacks", case.stack)
     if (row.get("step_time_s") or "").strip():
         return {"step_time_s": step}, stack
-    return {"tokens_per_s_per_accelerator": case.global_batch * case.sequence / step / _number(row, "n_accelerators")}, stack
+    return {"tokens_per_s_per_accelerator": case.global_batch * case.sequence / step / number(row, "n_accelerators")}, stack

@@ -69,6 +69,32 @@ def shape_penalty(rows: Array, columns: Array, depth: Array, kernel: Kernel) -> 
     return (1.0 + kernel.rows / rows) * (1.0 + kernel.columns / columns) * (1.0 + kernel.depth / depth)
 
 
+def matrix_traffic(rows: Array, columns: Array, depth: Array, groups: Array, rates: Rates, output_bytes: Array = 2.0) -> Array:
+    """Bytes that matrix products of one shape move; the weights of each group are read once.
+
+    Parameters
+    ----------
+    rows, columns, depth : shape (...)   m, n and k of each product [1].
+    groups : shape (...)                 Products in the kernel [1].
+    rates : Rates                        Bytes per element.
+    output_bytes : shape (...)           Result written [B/element].
+
+    Returns
+    -------
+    shape (...) [B].
+
+    References
+    ----------
+    .. [1] S. Williams, A. Waterman, D. Patterson, Commun. ACM 52 (2009) 65.
+
+    Examples
+    --------
+    >>> matrix_traffic(1.0, 2.0, 3.0, 1.0, Rates(compute=1.0, weight_bytes=1.0, activation_bytes=2.0))
+    16.0
+    """
+    return groups * (columns * depth * rates.weight_bytes + rows * depth * rates.activation_bytes + rows * columns * output_bytes)
+
+
 def matrix_time(
     rows: Array, columns: Array, depth: Array, groups: Array, rates: Rates, bandwidth: Array, kernel: Kernel, output_bytes: Array = 2.0
 ) -> Array:
@@ -104,7 +130,7 @@ def matrix_time(
     0.002
     """
     compute = 2.0 * groups * rows * columns * depth * shape_penalty(rows, columns, depth, kernel) / rates.compute
-    traffic = groups * (columns * depth * rates.weight_bytes + rows * depth * rates.activation_bytes + rows * columns * output_bytes)
+    traffic = matrix_traffic(rows, columns, depth, groups, rates, output_bytes)
     small = rates.activation_bytes < 2.0
     cast = kernel.cast_launch + kernel.cast_share * groups * rows * depth * (2.0 + rates.activation_bytes) / bandwidth
     return overlap_pair(compute, traffic / bandwidth) + (kernel.launch + where(small, cast, 0.0)) * (groups > 0.0)

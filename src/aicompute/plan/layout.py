@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aicompute.machine.records import Fabric
-from aicompute.numerics import Array, floor, maximum, minimum
+from aicompute.numerics import Array, floor, maximum, minimum, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,27 @@ def place(group: Array, stride: Array, fabric: Fabric) -> Span:
         group if tier is last else minimum(group, maximum(1.0, floor(tier.domain / stride))) for tier in fabric
     )
     return Span(group, (inner, middle, outer, all_of_it))
+
+
+def expert_tensor_ranks(tp: Array, ep: Array, data_ranks: Array) -> Array:
+    """Ranks that share one expert: the tensor group, unless the expert group is so wide that it takes the tensor ranks too.
+
+    Parameters
+    ----------
+    tp, ep : shape (...)       Tensor ranks; ranks over which experts are spread [1].
+    data_ranks : shape (...)   Data and context ranks [1].
+
+    Returns
+    -------
+    shape (...) [1].
+
+    References
+    ----------
+    .. [1] NVIDIA, Megatron Core documentation, expert tensor parallelism (by default the tensor group).
+
+    Examples
+    --------
+    >>> expert_tensor_ranks(4.0, 8.0, 64.0), expert_tensor_ranks(2.0, 32.0, 16.0)
+    (4.0, 1.0)
+    """
+    return where(ep > data_ranks, 1.0, tp)

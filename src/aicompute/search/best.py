@@ -16,6 +16,7 @@ from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.training import TrainingPlan
 from aicompute.estimate.workload import Workload
 from aicompute.plan.enumerate import engine_sizes, serving_plans, training_plans
+from aicompute.plan.layout import expert_tensor_ranks
 from aicompute.workload.architecture import Architecture
 
 Floats = NDArray[np.float64]
@@ -268,8 +269,7 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
 
 def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
     """A training plan from named numbers or columns; experts are split over tp where their group leaves room for it."""
-    wide = columns["ep"] > columns["dp"] * columns["cp"]
-    expert_tp = np.where(wide, 1.0, columns["tp"]) if isinstance(wide, np.ndarray) else (1.0 if wide else columns["tp"])
+    expert_tp = expert_tensor_ranks(columns["tp"], columns["ep"], columns["dp"] * columns["cp"])
     return TrainingPlan(
         dp=columns["dp"],
         tp=columns["tp"],

@@ -46,6 +46,10 @@ class Options:
     drafts: tuple[float, ...] = ()
     """Draft tokens of a decode step worth trying; empty: none, and the stack's habit."""
 
+    def used(self, w: Workload) -> float:
+        """Share of the time that is used."""
+        return self.utilisation if self.utilisation is not None else (1.0 if w.is_training else 0.6)
+
 
 def estimate_system(lib: Library, system: str, model: str, w: Workload, options: Options | None = None) -> Estimate:
     """One system in one scenario at its best plan.
@@ -68,8 +72,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     """
     o = options or Options()
     site = o.sites[0] if o.sites else None
-    use = o.utilisation if o.utilisation is not None else (1.0 if w.is_training else 0.6)
-    s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, use, o.rent)
+    s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, o.used(w), o.rent)
     best.check_overrides(o.plan, best.TRAINING_KEYS if w.is_training else best.SERVING_KEYS, w.kind)
     r = standing(s)
     if not s.eligible:
@@ -82,12 +85,12 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     sampled: Outcome | None = None
     if o.samples:
         sampled = run(drawn(s, o.samples))
-    found = _assemble(s, w, plan, outcome, sampled, o.samples)
+    found = _assemble(s, w, plan, outcome, sampled)
     if o.explain:
         main = "tokens_per_s_per_accelerator"
         found = replace(
             found,
-            operators=operator_lines(outcome, r, w),
+            operators=operator_lines(outcome, r),
             origins=origins(s, run, main),
             interval_parts=interval_parts(s, run, main, o.samples or 400),
         )
@@ -159,7 +162,7 @@ def _infeasible(s: Scene, w: Workload, reason: str, plan: Mapping[str, Any] | No
     return Estimate(**_base(s, w), feasible=False, reason=reason, plan=shown, metrics={}, breakdown=(), communication=(), bottleneck="")
 
 
-def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None, count: int) -> Estimate:
+def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None) -> Estimate:
     metrics = {
         name: _metric(name, value, sampled.metrics[name] if sampled else None) for name, value in outcome.metrics.items() if name in METRICS
     }
@@ -189,8 +192,9 @@ def _allotted(lib: Library, systems: Sequence[str], model: str, w: Workload, o: 
         return [o.accelerators] * len(systems)
     if o.equal not in EQUAL:
         raise UsageError(f"equal = {o.equal!r} is not one of {', '.join(EQUAL)}")
-    use = o.utilisation if o.utilisation is not None else (1.0 if w.is_training else 0.6)
-    scenes = [scene(lib, name, model, w.kind, (o.sites or ("us-average",))[0], o.stack, o.precision, None, use, o.rent) for name in systems]
+    scenes = [
+        scene(lib, name, model, w.kind, (o.sites or ("us-average",))[0], o.stack, o.precision, None, o.used(w), o.rent) for name in systems
+    ]
     # the last system named sets the budget: so many of its accelerators, or one unit
     budget = _spent(scenes[-1], o.accelerators or scenes[-1].per_unit, o.equal)
     return [_worth(s, budget, o.equal) for s in scenes]
@@ -241,7 +245,7 @@ def compare_systems(
         "workload": workloads.described(w),
         "precision": o.precision if o.precision is not None else "native",
         "sites": list(sites),
-        "utilisation": o.utilisation if o.utilisation is not None else (1.0 if w.is_training else 0.6),
+        "utilisation": o.used(w),
         "equal": o.equal,
         "accelerators": o.accelerators,
     }

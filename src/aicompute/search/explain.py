@@ -11,7 +11,6 @@ from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.inputs import Reader, Sampler, read_value
 from aicompute.estimate.kernels import Timed, rates_of
 from aicompute.estimate.result import OperatorLine, Origin
-from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
 from aicompute.specs import Spec, Value
 
@@ -31,7 +30,7 @@ def _bound(t: Timed, r: Records) -> str:
     return max((compute, "compute"), (memory, "memory"), (launch, "launch"))[1]
 
 
-def operator_lines(outcome: Outcome, r: Records, w: Workload) -> tuple[OperatorLine, ...]:
+def operator_lines(outcome: Outcome, r: Records) -> tuple[OperatorLine, ...]:
     """Every operator and collective of a step on one device."""
     lines = []
     for t in outcome.timed:
@@ -45,7 +44,6 @@ def operator_lines(outcome: Outcome, r: Records, w: Workload) -> tuple[OperatorL
     for name, seconds in outcome.communication.items():
         if float(seconds) > 0.0:
             lines.append(OperatorLine(name, 1.0, "", 0.0, 0.0, float(seconds), "link"))
-    del w
     return tuple(lines)
 
 

@@ -83,6 +83,5 @@ def least_memory(s: Scene, r: Records, length: float, devices: float) -> float:
     columns = best._serving_columns(s, r.arch, {}, devices)
     plan = ServingPlan(*(columns[k] for k in ("tp", "dp", "pp", "ep")))
     e = engine(s, r, plan, 0.0)
-    share, parts = evaluate.serving_memory(e, np.asarray(plan.dp), length)
-    del share
+    _, parts = evaluate.serving_memory(e, np.asarray(plan.dp), length)
     return float(np.min(sum(np.asarray(v) for v in parts.values())))
