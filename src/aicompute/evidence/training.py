@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
+from aicompute.evidence.files import Table
 from aicompute.evidence.serving import number, row_system
+from aicompute.numerics import Array
 from aicompute.plan.layout import expert_tensor_ranks
 from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
@@ -28,8 +32,8 @@ class TrainingCase:
     system: str
     stack: str
     precision: str
-    sequence: float
-    global_batch: float
+    sequence: Array
+    global_batch: Array
     plan: TrainingPlan
 
 
@@ -120,7 +124,7 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
 
 
 def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inputs.read_value) -> TrainingStep:
-    """The step of a case."""
+    """The step of a case, or of many that differ in plan, sequence and batch alone: then the fields of the plan are arrays."""
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
     precision = inputs.precision_map(case.precision, inputs.SIXTEEN_BITS)
@@ -142,8 +146,71 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
     )
 
 
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Rows of a table that share model, system, stack and precision: one call predicts them all."""
+
+    indices: tuple[int, ...]
+    """Positions in the rows of the table."""
+    metric: str
+    """The measured column."""
+    case: TrainingCase
+    """With arrays of shape (n,) where the rows differ."""
+    accelerators: Array
+    stack: str
+    accelerator: str
+    lib: Library
+
+    def predict(self, read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
+        """What was measured, by column; the last axis is that of the rows, before it stand those that ``read`` brings."""
+        step = predict_training(self.lib, self.case, read).step
+        if self.metric == "step_time_s":
+            return {self.metric: step}
+        return {self.metric: self.case.global_batch * self.case.sequence / step / self.accelerators}
+
+
+def training_batches(lib: Library, table: Table) -> tuple[list[TrainingBatch], dict[int, str]]:
+    """Rows of a table in as few batches as they allow, and why the others cannot be predicted, by position."""
+    faults: dict[int, str] = {}
+    alike: dict[tuple[Any, ...], list[tuple[int, TrainingCase]]] = {}
+    for index, row in enumerate(table.rows):
+        try:
+            if row.fault:
+                raise UsageError(row.fault)
+            case = training_case(lib, row.cells)
+            inputs.precision_map(case.precision, inputs.SIXTEEN_BITS)
+        except AicomputeError as error:
+            faults[index] = str(error)
+            continue
+        except (ArithmeticError, ValueError, KeyError) as error:
+            faults[index] = f"cannot be computed: {error}"
+            continue
+        key = (case.arch, case.system, case.stack, case.precision, measured_column(row.cells))
+        alike.setdefault(key, []).append((index, case))
+    batches = []
+    for (_, system, stack, _, metric), members in alike.items():
+        indices = tuple(index for index, _ in members)
+        accelerators = np.array([table.rows[index].number_in("n_accelerators") for index in indices])
+        accelerator = inputs.specs_of(lib, system)[1].id
+        batches.append(TrainingBatch(indices, metric, _stacked([case for _, case in members]), accelerators, stack, accelerator, lib))
+    return batches, faults
+
+
+def _stacked(cases: Sequence[TrainingCase]) -> TrainingCase:
+    """Cases of one model, system, stack and precision as one, numbers as arrays."""
+    plans = [case.plan for case in cases]
+    plan = TrainingPlan(*(np.array([getattr(one, field.name) for one in plans]) for field in fields(TrainingPlan)))
+    sequence, batch = np.array([case.sequence for case in cases]), np.array([case.global_batch for case in cases])
+    return replace(cases[0], sequence=sequence, global_batch=batch, plan=plan)
+
+
+def measured_column(row: Mapping[str, str]) -> str:
+    """What of a row is predicted: the step time, or the token rate where only that is known."""
+    return "step_time_s" if (row.get("step_time_s") or "").strip() else "tokens_per_s_per_accelerator"
+
+
 def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], Spec]:
-    """What a row measured, predicted: the step time, or the token rate where only that is known; and the stack that was taken.
+    """What a row measured, predicted, and the stack that was taken.
 
     Raises
     ------
@@ -152,7 +219,7 @@ def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], S
     """
     case = training_case(lib, row)
     step = float(predict_training(lib, case).step)
-    stack = lib.load("stacks", case.stack)
-    if (row.get("step_time_s") or "").strip():
-        return {"step_time_s": step}, stack
-    return {"tokens_per_s_per_accelerator": case.global_batch * case.sequence / step / number(row, "n_accelerators")}, stack
+    stack, metric = lib.load("stacks", case.stack), measured_column(row)
+    if metric == "step_time_s":
+        return {metric: step}, stack
+    return {metric: float(case.global_batch * case.sequence / step / number(row, "n_accelerators"))}, stack
