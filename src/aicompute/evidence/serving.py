@@ -1,18 +1,25 @@
-"""Rows of measured serving: what they say, what is filled in, what is predicted."""
+"""Rows of measured serving: what they say, what is filled in, what is predicted.
+
+Rows of equal model, system, stack, precision and manner of load share records of floats, so each such group is one call over arrays.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from aicompute.errors import UnknownNameError, UsageError
+import numpy as np
+
+from aicompute.errors import AicomputeError, UnknownNameError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.account import issued_flops
 from aicompute.estimate.rates import Engine, Rate, closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, prefill_rate, static_rate
 from aicompute.estimate.serving import ServingPlan
+from aicompute.evidence.files import Table
 from aicompute.machine.power import accelerator_power
-from aicompute.numerics import Array
+from aicompute.numerics import Array, maximum, minimum, where
 from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
 
@@ -30,27 +37,89 @@ EMITTED = {
 }
 """Measured columns that are predicted, by mode."""
 
+METRICS = tuple(dict.fromkeys(name for names in EMITTED.values() for name in names))
+"""All of them."""
+
+
+MANNERS = {
+    "prefill": "prefill",
+    "decode": "decode",
+    "latency": "static",
+    "mixed-offline-max-throughput": "in-flight",
+    "mixed-closed-loop": "closed",
+    "mixed-closed-loop-disaggregated": "closed",
+    "mixed-server-fixed-QPS": "open",
+}
+"""How the load of a mode comes, and so which formula speaks of it."""
+
+MOST_DEVICES = 4096.0
+"""Beyond this nobody looks for a plan [1]."""
+
 
 @dataclass(frozen=True)
 class ServingCase:
-    """One measured configuration, complete."""
+    """One measured configuration, complete; or several that differ in numbers only, with arrays for these."""
 
     model: str
     system: str
     stack: str
     precision: dict[str, str]
     mode: str
+    manner: str
+    """One of `MANNERS`."""
     plan: ServingPlan
-    engines: float
+    engines: Array
     """Equal engines among which the load is shared."""
-    accelerators: float
-    input_length: float
-    output_length: float
-    sequences: float
+    accelerators: Array
+    input_length: Array
+    output_length: Array
+    sequences: Array
     """In all engines; 0 where memory decides."""
-    request_rate: float
-    drafts: float
-    acceptance: float | None
+    request_rate: Array
+    drafts: Array
+    acceptance: Array
+    """Probability that a draft is right; nan where the stack says it."""
+
+    @property
+    def shared(self) -> tuple[object, ...]:
+        """What cases have in common that are computed together."""
+        return self.model, self.system, self.stack, self.manner, tuple(sorted(self.precision.items()))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are predicted by one call."""
+
+    lib: Library
+    indices: list[int]
+    """Positions among the rows of the table."""
+    case: ServingCase
+    """With arrays of shape (n,)."""
+    metrics: tuple[str, ...]
+    """Columns that any row measures and its mode predicts."""
+
+    @property
+    def stack(self) -> str:
+        """Id of the stack."""
+        return self.case.stack
+
+    @property
+    def accelerator(self) -> str:
+        """Id of the accelerator."""
+        return inputs.specs_of(self.lib, self.case.system)[1].id
+
+    def predict(self, read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
+        """Predicted values by column in its unit, shape (..., n)."""
+        rate, share = predict_serving(self.lib, self.case, read)
+        values: dict[str, Callable[[], Array]] = {
+            "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
+            "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
+            "ttft_ms": lambda: rate.ttft * 1e3,
+            "tpot_ms": lambda: rate.tpot * 1e3,
+            "power_w_per_accelerator": lambda: serving_power(self.lib, self.case, rate, read),
+        }
+        zero = np.zeros(len(self.indices))
+        return {name: values[name]() + zero for name in self.metrics}
 
 
 def number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
@@ -167,7 +236,6 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
     model, arch = row_model(lib, row.get("model") or "")
     stack = stack_of(lib, row.get("stack") or "", row.get("stack_version") or "")
     system, accelerator = row_system(lib, row)
-    packages = number(row, "n_accelerators", 0.0)
     per = accelerator.si("devices")
     precision = row_precision(
         row, arch.num_moe_layers > 0, str(model.get("native_precision", "bf16")), str(stack.get("defaults.kv", "bf16"))
@@ -177,11 +245,35 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
         raise UsageError(f"column mode: {UnknownNameError('mode', mode, EMITTED)}")
     if mode == "mixed-server-fixed-QPS" and not number(row, "request_rate"):
         raise UsageError("column request_rate: is empty, so the load cannot be known")
-    devices = packages * per if packages else (number(row, "ep") or 8.0)
-    packages = packages or devices / per
+    manner = MANNERS[mode]
+    if manner == "in-flight" and stack.get("defaults.batching", "in-flight") == "static":
+        manner = "static"
     tp, pp, ep = number(row, "tp"), number(row, "pp", 1.0), number(row, "ep")
     attention = (row.get("dp_attention") or "").strip().lower()
     wide = attention in ("y", "yes", "true") or ep > 8.0 or (attention.isdigit() and float(attention) > 1.0)
+    packages = number(row, "n_accelerators")
+    devices = packages * per or ep or tp * pp
+    speculative = (row.get("speculative") or "none").strip()
+    stated = re.search(r"(\d+) ?% acceptance", speculative)
+    case = ServingCase(
+        model.id,
+        system.id,
+        stack.id,
+        precision,
+        mode,
+        manner,
+        ServingPlan(1.0, 2.0 if wide else 1.0, pp, 1.0),
+        1.0,
+        packages,
+        number(row, "isl") or (2000.0 if mode == "decode" else 4096.0),
+        number(row, "osl") or (1.0 if mode == "prefill" else 256.0),
+        number(row, "concurrency"),
+        number(row, "request_rate"),
+        float(speculative[3]) if speculative.startswith("mtp") else 0.0,
+        float(stated.group(1)) / 100.0 if stated else np.nan,
+    )
+    devices = devices or fewest_devices(lib, case, arch.num_moe_layers > 0)
+    packages = packages or devices / per
     if wide:
         dp = float(attention) if attention.isdigit() else devices / pp
         tp = max(devices / pp / dp, 1.0)
@@ -191,30 +283,32 @@ def serving_case(lib: Library, row: Mapping[str, str]) -> ServingCase:
         dp = 1.0
         engines = max(devices / (tp * pp), 1.0)
     ep = min(ep or (tp * dp if wide else 1.0), tp * dp) if arch.num_moe_layers else 1.0
-    speculative = (row.get("speculative") or "none").strip()
-    drafts = float(speculative[3]) if speculative.startswith("mtp") else 0.0
-    isl, osl = number(row, "isl"), number(row, "osl")
-    if not isl:
-        isl = 2000.0 if mode == "decode" else 4096.0
-    if not osl and mode != "prefill":
-        osl = 256.0
-    sequences = number(row, "concurrency") or number(row, "batch_per_accelerator") * packages
-    return ServingCase(
-        model.id,
-        system.id,
-        stack.id,
-        precision,
-        mode,
-        ServingPlan(tp, dp, pp, ep),
-        engines,
-        packages,
-        isl,
-        osl,
-        sequences,
-        number(row, "request_rate"),
-        drafts,
-        None,
+    return replace(
+        case,
+        plan=ServingPlan(tp, dp, pp, ep),
+        engines=engines,
+        accelerators=packages,
+        sequences=case.sequences or number(row, "batch_per_accelerator") * packages,
     )
+
+
+def fewest_devices(lib: Library, case: ServingCase, experts: bool) -> float:
+    """The fewest devices that hold a model and a sequence of a case: tensor ranks, or expert ranks where attention is replicated.
+
+    Raises
+    ------
+    UsageError
+        It fits none.
+    """
+    wide = float(case.plan.dp) > 1.0
+    pp, devices = float(case.plan.pp), float(case.plan.pp)
+    while devices <= MOST_DEVICES:
+        ranks = devices / pp
+        plan = ServingPlan(1.0, ranks, pp, ranks if experts else 1.0) if wide else ServingPlan(ranks, 1.0, pp, 1.0)
+        if case_engine(lib, replace(case, plan=plan)).capacity(case.input_length + case.output_length) >= 1.0:
+            return devices
+        devices *= 2.0
+    raise UsageError("column n_accelerators: is empty, and the model fits no plan")
 
 
 def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.read_value) -> Engine:
@@ -224,7 +318,8 @@ def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.re
     device = inputs.device_record(accelerator, stack, case.precision, read)
     fabric = inputs.fabric_record(system, read)
     exchange, wires = inputs.exchange_record(stack, case.precision, fabric, read)
-    acceptance = read(stack, "drafts.acceptance") if case.acceptance is None else case.acceptance
+    unknown = case.acceptance != case.acceptance
+    acceptance = where(unknown, read(stack, "drafts.acceptance"), case.acceptance)
     return Engine(
         inputs.architecture(lib.load("models", case.model)),
         case.plan,
@@ -239,48 +334,100 @@ def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.re
     )
 
 
-def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = inputs.read_value) -> tuple[Rate, float]:
-    """Rate of all engines of a case, and the accelerators that share it."""
+def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = inputs.read_value) -> tuple[Rate, Array]:
+    """Rate of an engine of a case, and the accelerators that it takes."""
     engine = case_engine(lib, case, read)
-    each = case.sequences / case.engines
-    capacity = float(engine.capacity(case.input_length + case.output_length))
     isl, osl = case.input_length, case.output_length
-    static = lib.load("stacks", case.stack).get("defaults.batching", "in-flight") == "static"
-    if case.mode == "prefill":
-        rate = prefill_rate(engine, max(each, 1.0) if case.plan.dp == 1.0 else case.plan.dp * max(engine.stack.chunk * 2.0 / isl, 1.0), isl)
-    elif case.mode == "decode":
-        rate = decode_rate(engine, each or max(capacity, 1.0), isl, osl)
-    elif static or case.mode == "latency":
-        rate = static_rate(engine, each or 1.0, isl, osl)
-    elif case.mode == "mixed-offline-max-throughput":
-        if capacity < 1.0 and not each:
-            raise UsageError("the model does not fit the memory of the engine")
-        rate = in_flight_rate(engine, min(each, max(capacity, 1.0)) if each else capacity, isl, osl)
-    elif case.mode == "mixed-server-fixed-QPS":
+    each = case.sequences / case.engines
+    room = maximum(engine.capacity(isl + osl), 1.0)
+    if case.manner == "prefill":
+        batch = case.plan.dp * maximum(engine.stack.chunk * 2.0 / isl, 1.0)
+        rate = prefill_rate(engine, where(case.plan.dp > 1.0, batch, maximum(each, 1.0)), isl)
+    elif case.manner == "decode":
+        rate = decode_rate(engine, where(each > 0.0, each, room), isl, osl)
+    elif case.manner == "static":
+        rate = static_rate(engine, where(each > 0.0, each, 1.0), isl, osl)
+    elif case.manner == "in-flight":
+        rate = in_flight_rate(engine, where(each > 0.0, minimum(each, room), room), isl, osl)
+    elif case.manner == "open":
         rate = open_loop_rate(engine, case.request_rate / case.engines, isl, osl)
     else:
-        rate = closed_loop_rate(engine, max(each or capacity, 1.0), isl, osl)
+        rate = closed_loop_rate(engine, maximum(where(each > 0.0, each, room), 1.0), isl, osl)
     return rate, case.accelerators / case.engines
 
 
-def serving_power(lib: Library, case: ServingCase, rate: Rate) -> float:
+def serving_power(lib: Library, case: ServingCase, rate: Rate, read: inputs.Reader = inputs.read_value) -> Array:
     """Mean power of an accelerator at a predicted rate [W]."""
     system, a = inputs.specs_of(lib, case.system)
     step, each = rate.step, a.si("devices")
     link = inputs.fabric_record(system)[1 if next(iter(system.get("tiers"))) == "in-package" else 0].inverse_bandwidth
-    return float(
-        accelerator_power(
-            a.si("power.tdp"),
-            a.si("peak.bf16"),
-            a.si("power.idle_fraction"),
-            a.si("power.energy_per_byte"),
-            a.si("power.compute"),
-            a.si("power.exponent"),
-            issued_flops(step.timed, a.si("power.rows")) / step.step * each,
-            step.traffic * case.plan.pp / step.step * each,
-            step.wire / step.step / link * each,
-        )
+    return accelerator_power(
+        read(a, "power.tdp"),
+        read(a, "peak.bf16"),
+        read(a, "power.idle_fraction"),
+        read(a, "power.energy_per_byte"),
+        read(a, "power.compute"),
+        read(a, "power.exponent"),
+        issued_flops(step.timed, read(a, "power.rows")) / step.step * each,
+        step.traffic * case.plan.pp / step.step * each,
+        step.wire / step.step / link * each,
     )
+
+
+_NUMBERS = ("engines", "accelerators", "input_length", "output_length", "sequences", "request_rate", "drafts", "acceptance")
+
+
+def together(cases: Sequence[ServingCase]) -> ServingCase:
+    """Cases that share everything but numbers as one, with arrays of shape (n,)."""
+    plan = ServingPlan(*(np.array([getattr(one.plan, name) for one in cases]) for name in ("tp", "dp", "pp", "ep")))
+    numbers: dict[str, Any] = {name: np.array([getattr(one, name) for one in cases]) for name in _NUMBERS}
+    return replace(cases[0], plan=plan, **numbers)
+
+
+def measured_columns(case: ServingCase, row: Mapping[str, str]) -> list[str]:
+    """Columns that a row measures and its mode predicts."""
+    return [name for name in EMITTED[case.mode] if (row.get(name) or "").strip()]
+
+
+def refuse_too_large(lib: Library, case: ServingCase) -> None:
+    """Refuse a case whose load memory decides where not one sequence fits.
+
+    Raises
+    ------
+    UsageError
+        It does not fit.
+    """
+    decides = case.manner == "in-flight" and not case.sequences
+    if decides and case_engine(lib, case).capacity(case.input_length + case.output_length) < 1.0:
+        raise UsageError("the model does not fit the memory of the engine")
+
+
+def serving_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int, str]]:
+    """The rows of a table in groups of one call each, and the reasons why some cannot be predicted, by position.
+
+    Rows of one group may measure different columns; the group predicts all of them for every row.
+    """
+    groups: dict[tuple[object, ...], list[tuple[int, ServingCase]]] = {}
+    faults: dict[int, str] = {}
+    for index, row in enumerate(table.rows):
+        try:
+            if row.fault:
+                raise UsageError(row.fault)
+            case = serving_case(lib, row.cells)
+            if not measured_columns(case, row.cells):
+                raise UsageError(f"nothing measured that mode {case.mode} predicts")
+            refuse_too_large(lib, case)
+            groups.setdefault(case.shared, []).append((index, case))
+        except AicomputeError as error:
+            faults[index] = str(error)
+        except (ArithmeticError, ValueError, KeyError) as error:  # a plan that no formula was meant for: the other rows still count
+            faults[index] = f"cannot be computed: {error}"
+    batches = []
+    for members in groups.values():
+        measured = {name for index, case in members for name in measured_columns(case, table.rows[index].cells)}
+        ordered = tuple(name for name in METRICS if name in measured)
+        batches.append(Batch(lib, [index for index, _ in members], together([case for _, case in members]), ordered))
+    return batches, faults
 
 
 def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], Spec]:
@@ -292,13 +439,6 @@ def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], S
         The row cannot be completed, or its model does not fit.
     """
     case = serving_case(lib, row)
-    rate, share = predict_serving(lib, case)
-    values: dict[str, Callable[[], Array]] = {
-        "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
-        "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
-        "ttft_ms": lambda: rate.ttft * 1e3,
-        "tpot_ms": lambda: rate.tpot * 1e3,
-        "power_w_per_accelerator": lambda: serving_power(lib, case, rate),
-    }
-    asked = [name for name in EMITTED[case.mode] if (row.get(name) or "").strip()]
-    return {name: float(values[name]()) for name in asked}, lib.load("stacks", case.stack)
+    refuse_too_large(lib, case)
+    batch = Batch(lib, [0], together([case]), tuple(measured_columns(case, row)))
+    return {name: float(np.asarray(value).ravel()[0]) for name, value in batch.predict().items()}, lib.load("stacks", case.stack)
