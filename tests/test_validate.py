@@ -16,7 +16,6 @@ from aicompute import cli
 from aicompute.errors import UsageError
 from aicompute.evidence.files import KINDS, Row, fault_of, kind_of, read_table, shipped
 from aicompute.evidence.judge import Judgement, figures, grouped, judge, limits, worst
-from aicompute.evidence.kernels import predict_kernels
 from aicompute.specs import Library
 
 GEMM = "accelerator,backend,dtype,m,n,k,time_us"
@@ -181,10 +180,10 @@ def test_latent_attention_expands_in_prefill_and_stays_latent_in_decode(tmp_path
 def test_a_group_of_rows_says_what_its_rows_say_alone(library: Library) -> None:
     table = read_table(shipped()[list(KINDS).index("gemm")])
     few = [table.rows[index] for index in (0, 2500, 7800)]
-    together = predict_kernels(library, table)
+    together = judge(library, table)
     for row in few:
-        (alone,) = predict_kernels(library, type(table)(table.name, table.kind, table.columns, (row,)))
-        assert alone.value == pytest.approx(together[row.number - 1].value, rel=1e-12)
+        (alone,) = judge(library, type(table)(table.name, table.kind, table.columns, (row,)))
+        assert alone.predicted == pytest.approx(together[row.number - 1].predicted, rel=1e-12)
 
 
 @pytest.mark.parametrize(

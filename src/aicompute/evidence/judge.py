@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aicompute.errors import AicomputeError, UnknownNameError
+from aicompute.estimate.inputs import read_value
 from aicompute.evidence import serving, training
 from aicompute.evidence.files import Row, Table
-from aicompute.evidence.kernels import KERNELS, predict_kernels
+from aicompute.evidence.kernels import KERNELS, kernel_batches
 from aicompute.specs import Library, Spec
 
 QUANTILE = 1.6448536269514722
@@ -114,22 +115,25 @@ def _engine(lib: Library, table: Table, row: Row, predictor: Predictor) -> list[
 
 
 def _kernels(lib: Library, table: Table) -> list[Judgement]:
-    """The rows of a kernel file."""
-    (metric,) = table.kind.measured
-    judged = []
-    for row, found in zip(table.rows, predict_kernels(lib, table), strict=True):
-        extra = {"kind": table.kind.name, "stack": found.stack}
-        if found.reason:
-            judged.append(_skipped(table, row, found.reason, extra))
-        else:
-            judged.append(_judged(table, row, metric, found.value, found.sigma, extra))
-    return judged
+    """The rows of a file of which many share their records."""
+    batches, faults = kernel_batches(lib, table)
+    judged: dict[int, list[Judgement]] = {
+        index: [_skipped(table, table.rows[index], reason, {"kind": table.kind.name})] for index, reason in faults.items()
+    }
+    for batch in batches:
+        stack = lib.load("stacks", batch.stack)
+        extra = {"kind": table.kind.name, "stack": stack.id}
+        for metric, values in batch.predict(read_value).items():
+            sigma = stack.si(f"residual.{batch.residuals[metric]}")
+            for index, value in zip(batch.indices, np.broadcast_to(values, len(batch.indices)), strict=True):
+                judged.setdefault(index, []).append(_judged(table, table.rows[index], metric, float(value), sigma, extra))
+    return [one for index in sorted(judged) for one in judged[index]]
 
 
 def _judged(table: Table, row: Row, metric: str, value: float, sigma: float, extra: Mapping[str, str]) -> Judgement:
     """A value with its interval, log-normal around the prediction."""
     if not math.isfinite(value) or value <= 0.0:
-        return _skipped(table, row, "no positive value is predicted", extra, metric)
+        return _skipped(table, row, "the formula gives no positive value for this row", extra, metric)
     factor = math.exp(QUANTILE * sigma)
     measured = row.number_in(metric)
     return Judgement(table.name, table.kind.name, row, _group(row), metric, measured, value, value / factor, value * factor, "", extra)

@@ -167,6 +167,29 @@ class Library:
         identifier = self.resolve(kind, name)
         return self.load_file(kind, self._by_id(kind)[identifier])
 
+    def lineage(self, kind: str, identifier: str) -> list[str]:
+        """The id of a spec, of what it extends, and so on to the root; an extended file of the same id appears again."""
+        chain: list[Path] = []
+        path: Path | None = self._by_id(kind)[identifier]
+        while path is not None:
+            chain.append(path)
+            extends = files.read(path).get("extends")
+            path = self._parent(kind, path, extends, tuple(chain)) if isinstance(extends, str) and extends else None
+        return [item.stem for item in chain]
+
+    def states(self, kind: str, identifier: str, path: str) -> bool:
+        """Whether the file of an id itself, or an override of it, says something at a path."""
+        if path in self._overrides.get((kind, identifier), {}):
+            return True
+        node: Any = files.read(self._by_id(kind)[identifier])
+        for part in path.split("."):
+            if isinstance(node, list):  # tiers, by their names
+                node = {item.get("name"): item for item in node if isinstance(item, dict)}
+            if not isinstance(node, dict) or part not in node:
+                return False
+            node = node[part]
+        return True
+
     def exchange_rates(self) -> dict[str, float]:
         """Currency per USD of every site, from their dated values."""
         sites = (self.load("sites", identifier) for identifier in self.ids("sites"))
