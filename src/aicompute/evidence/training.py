@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
+from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
 from aicompute.evidence.serving import number, row_system
 from aicompute.numerics import Array
@@ -146,31 +148,8 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
     )
 
 
-@dataclass(frozen=True)
-class TrainingBatch:
-    """Rows of a table that share model, system, stack and precision: one call predicts them all."""
-
-    indices: tuple[int, ...]
-    """Positions in the rows of the table."""
-    metric: str
-    """The measured column."""
-    case: TrainingCase
-    """With arrays of shape (n,) where the rows differ."""
-    accelerators: Array
-    stack: str
-    accelerator: str
-    lib: Library
-
-    def predict(self, read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
-        """What was measured, by column; the last axis is that of the rows, before it stand those that ``read`` brings."""
-        step = predict_training(self.lib, self.case, read).step
-        if self.metric == "step_time_s":
-            return {self.metric: step}
-        return {self.metric: self.case.global_batch * self.case.sequence / step / self.accelerators}
-
-
-def training_batches(lib: Library, table: Table) -> tuple[list[TrainingBatch], dict[int, str]]:
-    """Rows of a table in as few batches as they allow, and why the others cannot be predicted, by position."""
+def training_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int, str]]:
+    """Rows that share model, system, stack and precision as one batch each, and why the others cannot be predicted, by position."""
     faults: dict[int, str] = {}
     alike: dict[tuple[Any, ...], list[tuple[int, TrainingCase]]] = {}
     for index, row in enumerate(table.rows):
@@ -182,7 +161,7 @@ def training_batches(lib: Library, table: Table) -> tuple[list[TrainingBatch], d
         except AicomputeError as error:
             faults[index] = str(error)
             continue
-        except (ArithmeticError, ValueError, KeyError) as error:
+        except (ArithmeticError, ValueError, KeyError) as error:  # a plan that no formula was meant for: the other rows still count
             faults[index] = f"cannot be computed: {error}"
             continue
         key = (case.arch, case.system, case.stack, case.precision, measured_column(row.cells))
@@ -191,9 +170,15 @@ def training_batches(lib: Library, table: Table) -> tuple[list[TrainingBatch], d
     for (_, system, stack, _, metric), members in alike.items():
         indices = tuple(index for index, _ in members)
         accelerators = np.array([table.rows[index].number_in("n_accelerators") for index in indices])
-        accelerator = inputs.specs_of(lib, system)[1].id
-        batches.append(TrainingBatch(indices, metric, _stacked([case for _, case in members]), accelerators, stack, accelerator, lib))
+        predict = partial(_predict, lib, _stacked([case for _, case in members]), metric, accelerators)
+        batches.append(Batch(indices, predict, stack, inputs.specs_of(lib, system)[1].id, {metric: "step"}))
     return batches, faults
+
+
+def _predict(lib: Library, case: TrainingCase, metric: str, accelerators: Array, read: inputs.Reader) -> dict[str, Array]:
+    """What was measured of stacked cases, by column."""
+    step = predict_training(lib, case, read).step
+    return {metric: step if metric == "step_time_s" else case.global_batch * case.sequence / step / accelerators}
 
 
 def _stacked(cases: Sequence[TrainingCase]) -> TrainingCase:
