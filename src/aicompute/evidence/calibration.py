@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, floor, log10
+from math import floor, log10
 from pathlib import Path
 
 import numpy as np
@@ -168,11 +168,26 @@ def leave_out(
     return results
 
 
+def heirs_spreads(fitted: Fitted) -> Vector:
+    """Standard deviation on the line of what a spec without measurements may expect of each value.
+
+    Of a value that others inherit, it is how far those differ from it: the prior of a difference counts as two of them.
+    """
+    spreads = fitted.spreads.copy()
+    for parent in range(len(spreads)):
+        heirs = [index for index, chain in enumerate(fitted.space.chains) if len(chain) > 1 and chain[1] == parent]
+        if heirs:
+            believed = float(np.mean(fitted.space.spreads[heirs] ** 2))
+            found = fitted.moved[heirs] ** 2 + np.diag(fitted.covariance)[heirs]
+            spreads[parent] = np.sqrt(spreads[parent] ** 2 + (2.0 * believed + float(np.sum(found))) / (2.0 + len(heirs)))
+    return spreads
+
+
 def write(lib: Library, calibration: Calibration, fitted: Fitted) -> list[Path]:
     """Write fitted values into the spec files they stand in, with their 90 % ranges."""
     texts: dict[Path, str] = {}
     values = fitted.space.values(fitted.moved)
-    for one, value, spread, learned in zip(calibration.free, values, fitted.spreads, fitted.learned, strict=True):
+    for one, value, spread, learned in zip(calibration.free, values, heirs_spreads(fitted), fitted.learned, strict=True):
         kind, identifier, path = one.place
         spec = lib.load(kind, identifier)
         file = spec.path
@@ -218,11 +233,3 @@ def summary(logarithms: Vector) -> tuple[float, float, float, float]:
     relative = np.expm1(logarithms)
     size = np.abs(relative)
     return float(np.median(size)), float(np.mean(size)), float(np.quantile(size, 0.9)), float(np.median(relative))
-
-
-def shown_range(one: Free, value: float, spread: float) -> tuple[float, float]:
-    """The 90 % range of a value."""
-    if one.share:
-        point = one.to_line(value)
-        return float(one.from_line(np.asarray(point - QUANTILE * spread))), float(one.from_line(np.asarray(point + QUANTILE * spread)))
-    return value * exp(-QUANTILE * spread), value * exp(QUANTILE * spread)

@@ -54,7 +54,7 @@ class Fitted:
             pick = np.zeros(len(self.moved))
             pick[list(chain)] = 1.0
             found.append(float(pick @ self.covariance @ pick))
-        return np.sqrt(np.maximum(np.array(found), 0.0))
+        return np.asarray(np.sqrt(np.maximum(found, 0.0)))
 
     @property
     def learned(self) -> Vector:

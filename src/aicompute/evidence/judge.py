@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from aicompute.errors import AicomputeError, UnknownNameError
-from aicompute.estimate.inputs import read_value
-from aicompute.evidence import serving, training
+from aicompute.estimate.inputs import Sampler, read_value
+from aicompute.evidence.batch import Batch
+from aicompute.evidence.batches import batches_of
 from aicompute.evidence.files import Row, Table
-from aicompute.evidence.kernels import KERNELS, kernel_batches
+from aicompute.numerics import Array
 from aicompute.specs import Library, Spec
 
 QUANTILE = 1.6448536269514722
 """Standard deviations of a normal law between its median and its 95 % point."""
-
-UNKNOWN_STACK = "generic-"
-"""How the ids of the priors begin, which stand in for stacks that nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -80,54 +78,56 @@ class Figures:
     """Median of ln(high / low)."""
 
 
+DRAWS = 48
+"""Draws of the values that a prediction reads; the spread of their predictions is known to a tenth."""
+
+
 def judge(lib: Library, table: Table) -> list[Judgement]:
     """Predict every row of a file; rows that cannot be are kept with the reason."""
-    if table.kind.name in KERNELS:
-        return _kernels(lib, table)
-    predictor = training.predicted if table.kind.name == "training" else serving.predicted
-    return [judged for row in table.rows for judged in _engine(lib, table, row, predictor)]
-
-
-Predictor = Callable[[Library, Mapping[str, str]], tuple[dict[str, float], Spec]]
-
-
-def _engine(lib: Library, table: Table, row: Row, predictor: Predictor) -> list[Judgement]:
-    """The measured values of a row of training or serving."""
-    extra = {"kind": table.kind.name}
-    try:
-        if row.fault:
-            return [_skipped(table, row, row.fault, extra)]
-        values, stack = predictor(lib, row.cells)
-    except AicomputeError as error:
-        return [_skipped(table, row, str(error), extra)]
-    except (ArithmeticError, ValueError, KeyError) as error:  # a plan that no formula was meant for: the other rows still count
-        return [_skipped(table, row, f"cannot be computed: {error}", extra)]
-    if not values:
-        return [_skipped(table, row, f"nothing measured that mode {row.text('mode')} predicts", extra)]
-    extra |= {"stack": row.text("stack"), "model_kind": model_kind(lib, row)}
-    judged = []
-    for metric, value in values.items():
-        path = "residual.power" if metric == "power_w_per_accelerator" else "residual.step"
-        residual = stack.value(path)
-        sigma = residual.high if stack.id.startswith(UNKNOWN_STACK) else residual.value
-        judged.append(_judged(table, row, metric, value, sigma, extra))
-    return judged
-
-
-def _kernels(lib: Library, table: Table) -> list[Judgement]:
-    """The rows of a file of which many share their records."""
-    batches, faults = kernel_batches(lib, table)
+    batches, faults = batches_of(lib, table)
     judged: dict[int, list[Judgement]] = {
         index: [_skipped(table, table.rows[index], reason, {"kind": table.kind.name})] for index, reason in faults.items()
     }
     for batch in batches:
-        stack = lib.load("stacks", batch.stack)
-        extra = {"kind": table.kind.name, "stack": stack.id}
-        for metric, values in batch.predict(read_value).items():
-            sigma = stack.si(f"residual.{batch.residuals[metric]}")
-            for index, value in zip(batch.indices, np.broadcast_to(values, len(batch.indices)), strict=True):
-                judged.setdefault(index, []).append(_judged(table, table.rows[index], metric, float(value), sigma, extra))
+        for index, one in _batch(lib, table, batch):
+            judged.setdefault(index, []).append(one)
     return [one for index in sorted(judged) for one in judged[index]]
+
+
+def _batch(lib: Library, table: Table, batch: Batch) -> Iterator[tuple[int, Judgement]]:
+    """The measured values of a batch, with the position of their rows."""
+    stack = lib.load("stacks", batch.stack)
+    values, draws = batch.predict(read_value), batch.predict(Drawn(Sampler(DRAWS)))
+    for metric, name in batch.residuals.items():
+        residual = stack.si(f"residual.{name}")
+        spread = np.broadcast_to(_spread(draws[metric]), len(batch.indices))
+        predicted = np.broadcast_to(values[metric], len(batch.indices))
+        for index, value, wide in zip(batch.indices, predicted, spread, strict=True):
+            row = table.rows[index]
+            if row.text(metric):
+                extra = {"kind": table.kind.name, "stack": row.text("stack") or stack.id}
+                if table.kind.name in ("training", "serving"):
+                    extra["model_kind"] = model_kind(lib, row)
+                yield index, _judged(table, row, metric, float(value), math.hypot(residual, wide), extra)
+
+
+def _spread(draws: Array) -> Array:
+    """Standard deviation of ln(prediction) over the draws."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log(np.maximum(draws, 0.0))
+    return np.nan_to_num(np.std(logarithm, axis=0)) if np.ndim(draws) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of values, along an axis before that of the rows."""
+
+    sampler: Sampler
+
+    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
+        """The draws at a path, shape (draws, 1); a float where a value has no range."""
+        found = self.sampler(spec, path, default)
+        return found[:, None] if isinstance(found, np.ndarray) else found
 
 
 def _judged(table: Table, row: Row, metric: str, value: float, sigma: float, extra: Mapping[str, str]) -> Judgement:
