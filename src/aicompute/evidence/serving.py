@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from aicompute.estimate import inputs
 from aicompute.estimate.account import issued_flops
 from aicompute.estimate.rates import Engine, Rate, closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, prefill_rate, static_rate
 from aicompute.estimate.serving import ServingPlan
+from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
 from aicompute.machine.power import accelerator_power
 from aicompute.numerics import Array, maximum, minimum, where
@@ -84,42 +86,6 @@ class ServingCase:
     def shared(self) -> tuple[object, ...]:
         """What cases have in common that are computed together."""
         return self.model, self.system, self.stack, self.manner, tuple(sorted(self.precision.items()))
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows that are predicted by one call."""
-
-    lib: Library
-    indices: list[int]
-    """Positions among the rows of the table."""
-    case: ServingCase
-    """With arrays of shape (n,)."""
-    metrics: tuple[str, ...]
-    """Columns that any row measures and its mode predicts."""
-
-    @property
-    def stack(self) -> str:
-        """Id of the stack."""
-        return self.case.stack
-
-    @property
-    def accelerator(self) -> str:
-        """Id of the accelerator."""
-        return inputs.specs_of(self.lib, self.case.system)[1].id
-
-    def predict(self, read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
-        """Predicted values by column in its unit, shape (..., n)."""
-        rate, share = predict_serving(self.lib, self.case, read)
-        values: dict[str, Callable[[], Array]] = {
-            "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
-            "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
-            "ttft_ms": lambda: rate.ttft * 1e3,
-            "tpot_ms": lambda: rate.tpot * 1e3,
-            "power_w_per_accelerator": lambda: serving_power(self.lib, self.case, rate, read),
-        }
-        zero = np.zeros(len(self.indices))
-        return {name: values[name]() + zero for name in self.metrics}
 
 
 def number(row: Mapping[str, str], key: str, default: float = 0.0) -> float:
@@ -402,11 +368,36 @@ def refuse_too_large(lib: Library, case: ServingCase) -> None:
         raise UsageError("the model does not fit the memory of the engine")
 
 
+def predict_columns(lib: Library, case: ServingCase, metrics: Sequence[str], read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
+    """Measured columns of a case in their units, shape (..., n)."""
+    rate, share = predict_serving(lib, case, read)
+    values: dict[str, Callable[[], Array]] = {
+        "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
+        "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
+        "ttft_ms": lambda: rate.ttft * 1e3,
+        "tpot_ms": lambda: rate.tpot * 1e3,
+        "power_w_per_accelerator": lambda: serving_power(lib, case, rate, read),
+    }
+    zero = np.zeros(np.shape(case.sequences))
+    return {name: values[name]() + zero for name in metrics}
+
+
 def serving_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int, str]]:
     """The rows of a table in groups of one call each, and the reasons why some cannot be predicted, by position.
 
     Rows of one group may measure different columns; the group predicts all of them for every row.
     """
+    groups, faults = serving_groups(lib, table)
+    batches = []
+    for indices, case, metrics in groups:
+        accelerator = inputs.specs_of(lib, case.system)[1].id
+        residuals = {name: "power" if name == "power_w_per_accelerator" else "step" for name in metrics}
+        batches.append(Batch(indices, partial(predict_columns, lib, case, metrics), case.stack, accelerator, residuals))
+    return batches, faults
+
+
+def serving_groups(lib: Library, table: Table) -> tuple[list[tuple[tuple[int, ...], ServingCase, tuple[str, ...]]], dict[int, str]]:
+    """Rows that are computed together: positions, the case with arrays, columns; and faults by position."""
     groups: dict[tuple[object, ...], list[tuple[int, ServingCase]]] = {}
     faults: dict[int, str] = {}
     for index, row in enumerate(table.rows):
@@ -422,12 +413,12 @@ def serving_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int, 
             faults[index] = str(error)
         except (ArithmeticError, ValueError, KeyError) as error:  # a plan that no formula was meant for: the other rows still count
             faults[index] = f"cannot be computed: {error}"
-    batches = []
+    found = []
     for members in groups.values():
         measured = {name for index, case in members for name in measured_columns(case, table.rows[index].cells)}
         ordered = tuple(name for name in METRICS if name in measured)
-        batches.append(Batch(lib, [index for index, _ in members], together([case for _, case in members]), ordered))
-    return batches, faults
+        found.append((tuple(index for index, _ in members), together([case for _, case in members]), ordered))
+    return found, faults
 
 
 def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], Spec]:
@@ -440,5 +431,5 @@ def predicted(lib: Library, row: Mapping[str, str]) -> tuple[dict[str, float], S
     """
     case = serving_case(lib, row)
     refuse_too_large(lib, case)
-    batch = Batch(lib, [0], together([case]), tuple(measured_columns(case, row)))
-    return {name: float(np.asarray(value).ravel()[0]) for name, value in batch.predict().items()}, lib.load("stacks", case.stack)
+    values = predict_columns(lib, case, measured_columns(case, row))
+    return {name: float(value) for name, value in values.items()}, lib.load("stacks", case.stack)
