@@ -12,14 +12,18 @@ import numpy as np
 
 from aicompute import units
 from aicompute.errors import AicomputeError
-from aicompute.evidence.files import Table, read_table, shipped
-from aicompute.evidence.fit import Fitted, Part, errors, fit, kept, parts_of
-from aicompute.evidence.free import Free, Space, Vector, entries
+from aicompute.estimate.inputs import Sampler
+from aicompute.evidence.files import Row, Table, read_table, shipped
+from aicompute.evidence.fit import Fitted, Part, errors, fit, kept, parts_of, spread_of
+from aicompute.evidence.free import DrawnReader, Free, Space, Vector, entries, stated
 from aicompute.specs import Library
 from aicompute.specs.edit import with_value
 
 QUANTILE = 1.6448536269514722
 """Standard deviations of a normal law between its median and its 95 % point."""
+
+DRAWS = 48
+"""Draws of the values that a prediction reads."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,14 @@ class Weight:
     column: str
     begins: str
     """With what the column's text begins."""
+    below: float
+    """What the column's number is below."""
     factor: float
+
+    def applies(self, row: Row) -> bool:
+        """Whether a row counts less."""
+        text = row.text(self.column)
+        return bool(text) and text.startswith(self.begins) and (self.below == np.inf or row.number_in(self.column) < self.below)
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,10 @@ def read_calibration(lib: Library, path: Path) -> Calibration:
             data["scale"],
             float(data.get("correlation", 0.0)),
             tuple(entries(lib, data["free"])),
-            tuple(Weight(str(item["column"]), str(item["begins"]), float(item["factor"])) for item in data.get("weight", [])),
+            tuple(
+                Weight(str(item["column"]), str(item.get("begins", "")), float(item.get("below", np.inf)), float(item["factor"]))
+                for item in data.get("weight", [])
+            ),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise AicomputeError(f"{path}: {error}") from None
@@ -93,11 +107,7 @@ def calibration_parts(lib: Library, calibration: Calibration, tables: Sequence[T
 
 def _factor(weights: Sequence[Weight], part: Part, index: int) -> float:
     row = part.table.rows[index]
-    factor = 1.0
-    for weight in weights:
-        if row.text(weight.column).startswith(weight.begins):
-            factor *= weight.factor
-    return factor
+    return float(np.prod([weight.factor for weight in weights if weight.applies(row)]))
 
 
 def family_of(lib: Library, accelerator: str) -> str:
@@ -125,8 +135,19 @@ class HeldOut:
     label: str
     kind: str
     metric: str
+    residual: str
+    """Key of the stack's value that says how far measurements spread around the formula."""
+    stack: str
+    groups: tuple[str, ...]
+    """Of each row."""
     logarithms: Vector
     """ln(predicted / measured)."""
+    spreads: Vector
+    """Standard deviation of ln(predicted) by the ranges of the values read."""
+
+    def inside(self, sigma: float) -> float:
+        """Share of the rows inside their 90 % interval, if measurements spread by ``sigma`` around the formula."""
+        return float(np.mean(np.abs(self.logarithms) <= QUANTILE * np.hypot(sigma, self.spreads)))
 
 
 def leave_out(
@@ -157,15 +178,37 @@ def leave_out(
     for fold in range(count):
         seen = kept(parts, lambda part, index, fold=fold: fold_of[labels[id(part)][index]] != fold)  # type: ignore[misc]
         progress(f"{column}: fold {fold + 1} of {count}")
-        moved = fit(space, seen, start).moved
+        fitted = fit(space, seen, start)
         out = [part for part in parts if any(fold_of[label] == fold for label in labels[id(part)].values())]
-        for part, found in zip(out, errors(space, moved, out), strict=True):
-            for label in sorted(set(labels[id(part)].values())):
-                mask = np.array([labels[id(part)][index] == label and fold_of[label] == fold for index in part.batch.indices])
-                use = mask & (part.weight > 0.0) & np.isfinite(found)
-                if use.any():
-                    results.append(HeldOut(label, part.table.kind.name, part.metric, found[use]))
+        results += [
+            one
+            for part in out
+            for one in held_out(fitted, part, labels[id(part)], [label for label in labels[id(part)].values() if fold_of[label] == fold])
+        ]
     return results
+
+
+def held_out(fitted: Fitted, part: Part, labels: Mapping[int, str], wanted: Iterable[str]) -> list[HeldOut]:
+    """Errors and spreads of the rows of a part by label, of those wanted."""
+    (found,) = errors(fitted.space, fitted.moved, [part])
+    reader = DrawnReader(Sampler(DRAWS), fitted.space, fitted.moved, fitted.spreads)
+    spreads = np.broadcast_to(spread_of(part.batch.predict(reader)[part.metric]), found.shape)
+    results = []
+    for label in sorted(set(wanted)):
+        use = np.array([labels[index] == label for index in part.batch.indices]) & (part.weight > 0.0) & np.isfinite(found)
+        if use.any():
+            groups = tuple(part.table.rows[index].text("group") for index, used in zip(part.batch.indices, use, strict=True) if used)
+            residual = part.batch.residuals[part.metric]
+            kind = part.table.kind.name
+            results.append(HeldOut(label, kind, part.metric, residual, part.batch.stack, groups, found[use], spreads[use]))
+    return results
+
+
+def spread_needed(found: Sequence[HeldOut], share: float = 0.9) -> float:
+    """The spread of measurements around the formula with which a share of the rows lies inside its interval; 0 where ranges alone do."""
+    size = np.concatenate([np.abs(one.logarithms) for one in found]) / QUANTILE
+    known = np.concatenate([one.spreads for one in found])
+    return float(np.sqrt(max(np.quantile(size**2 - known**2, share), 0.0)))
 
 
 def heirs_spreads(fitted: Fitted) -> Vector:
@@ -211,6 +254,16 @@ def write(lib: Library, calibration: Calibration, fitted: Fitted) -> list[Path]:
     return list(texts)
 
 
+def stale(lib: Library, fitted: Fitted) -> list[str]:
+    """Values of which the specs say something else than the fit, by more than a tenth of what is not known of them and one percent."""
+    found = []
+    for one, value, spread in zip(fitted.space.free, fitted.space.values(fitted.moved), fitted.spreads, strict=True):
+        there = stated(lib, one.place)
+        if abs(one.to_line(there) - one.to_line(float(value))) > 0.01 + 0.1 * spread:
+            found.append(f"{one.name}: {there:.4g} stands, {float(value):.4g} is fitted (SI units)")
+    return found
+
+
 def rounded(value: float, digits: int = 4) -> float:
     """A number to so many significant digits.
 
@@ -233,3 +286,20 @@ def summary(logarithms: Vector) -> tuple[float, float, float, float]:
     relative = np.expm1(logarithms)
     size = np.abs(relative)
     return float(np.median(size)), float(np.mean(size)), float(np.quantile(size, 0.9)), float(np.median(relative))
+
+
+def write_residual(lib: Library, calibration: Calibration, stack: str, residual: str, sigma: float, rows: int) -> None:
+    """Write the spread of measurements around the formula into a stack, known to one part in the root of twice the rows."""
+    path = f"residual.{residual}"
+    file = lib.load("stacks", stack).path
+    doubt = QUANTILE / np.sqrt(2.0 * rows)
+    fields = {
+        "value": rounded(sigma, 3),
+        "unit": "1",
+        "kind": "derived",
+        "source": calibration.source,
+        "low": rounded(sigma * (1.0 - min(doubt, 0.5)), 3),
+        "high": rounded(sigma * (1.0 + doubt), 3),
+        "note": f"holds 90 % of {rows} measurements whose group was left out, with the ranges of the values read",
+    }
+    file.write_text(with_value(file.read_text(encoding="utf-8"), path, fields), encoding="utf-8")

@@ -112,6 +112,13 @@ def _logarithms(predicted: Mapping[str, Array], part: Part, count: int = 1) -> N
         return np.asarray(np.log(np.where(whole > 0.0, whole, np.nan) / part.measured))
 
 
+def spread_of(draws: Array) -> Array:
+    """Standard deviation of ln(prediction) over the draws."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log(np.maximum(draws, 0.0))
+    return np.nan_to_num(np.std(logarithm, axis=0)) if np.ndim(draws) > 1 else 0.0
+
+
 @dataclass
 class _Problem:
     """Residuals and derivatives for the solver."""

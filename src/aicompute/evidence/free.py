@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import AicomputeError
-from aicompute.estimate.inputs import read_value
+from aicompute.estimate.inputs import Sampler, read_value
 from aicompute.numerics import Array
 from aicompute.specs import Library, Spec
 
@@ -131,6 +131,27 @@ class FreeReader:
             return read_value(spec, path, default)
         self.touched.add(position)
         return self.values[position]
+
+
+@dataclass(frozen=True)
+class DrawnReader:
+    """Draws of every value, free or not, along an axis before that of the rows."""
+
+    sampler: Sampler
+    space: Space | None = None
+    moved: Vector | None = None
+    spreads: Vector | None = None
+    """Of the free values on their lines."""
+
+    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
+        """The draws at a path, shape (draws, 1); a float where a value has no range."""
+        position = None if self.space is None else self.space.position(spec, path)
+        if self.space is None or self.moved is None or self.spreads is None or position is None:
+            found = self.sampler(spec, path, default)
+            return found[:, None] if isinstance(found, np.ndarray) else found
+        one = self.space.free[position]
+        point = self.space.points(self.moved)[position] + self.spreads[position] * self.sampler.normal(one.name)
+        return np.asarray(one.from_line(point))[:, None]
 
 
 def stated(lib: Library, place: Place) -> float:

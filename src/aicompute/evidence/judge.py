@@ -15,8 +15,9 @@ from aicompute.estimate.inputs import Sampler, read_value
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.batches import batches_of
 from aicompute.evidence.files import Row, Table
-from aicompute.numerics import Array
-from aicompute.specs import Library, Spec
+from aicompute.evidence.fit import spread_of
+from aicompute.evidence.free import DrawnReader
+from aicompute.specs import Library
 
 QUANTILE = 1.6448536269514722
 """Standard deviations of a normal law between its median and its 95 % point."""
@@ -97,10 +98,10 @@ def judge(lib: Library, table: Table) -> list[Judgement]:
 def _batch(lib: Library, table: Table, batch: Batch) -> Iterator[tuple[int, Judgement]]:
     """The measured values of a batch, with the position of their rows."""
     stack = lib.load("stacks", batch.stack)
-    values, draws = batch.predict(read_value), batch.predict(Drawn(Sampler(DRAWS)))
+    values, draws = batch.predict(read_value), batch.predict(DrawnReader(Sampler(DRAWS)))
     for metric, name in batch.residuals.items():
         residual = stack.si(f"residual.{name}")
-        spread = np.broadcast_to(_spread(draws[metric]), len(batch.indices))
+        spread = np.broadcast_to(spread_of(draws[metric]), len(batch.indices))
         predicted = np.broadcast_to(values[metric], len(batch.indices))
         for index, value, wide in zip(batch.indices, predicted, spread, strict=True):
             row = table.rows[index]
@@ -109,25 +110,6 @@ def _batch(lib: Library, table: Table, batch: Batch) -> Iterator[tuple[int, Judg
                 if table.kind.name in ("training", "serving"):
                     extra["model_kind"] = model_kind(lib, row)
                 yield index, _judged(table, row, metric, float(value), math.hypot(residual, wide), extra)
-
-
-def _spread(draws: Array) -> Array:
-    """Standard deviation of ln(prediction) over the draws."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = np.log(np.maximum(draws, 0.0))
-    return np.nan_to_num(np.std(logarithm, axis=0)) if np.ndim(draws) > 1 else 0.0
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Draws of values, along an axis before that of the rows."""
-
-    sampler: Sampler
-
-    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
-        """The draws at a path, shape (draws, 1); a float where a value has no range."""
-        found = self.sampler(spec, path, default)
-        return found[:, None] if isinstance(found, np.ndarray) else found
 
 
 def _judged(table: Table, row: Row, metric: str, value: float, sigma: float, extra: Mapping[str, str]) -> Judgement:
