@@ -18,13 +18,13 @@ from aicompute.evidence.fit import Fitted, Part, errors, fit, kept, parts_of, sp
 from aicompute.evidence.free import DrawnReader, Free, Space, Vector, entries, stated
 from aicompute.specs import Library
 from aicompute.specs.edit import with_value
+from aicompute.specs.value import UNSEEN
 
 QUANTILE = 1.6448536269514722
 """Standard deviations of a normal law between its median and its 95 % point."""
 
 DRAWS = 48
 """Draws of the values that a prediction reads."""
-
 
 @dataclass(frozen=True)
 class Weight:
@@ -218,7 +218,7 @@ def heirs_spreads(fitted: Fitted) -> Vector:
     """
     spreads = fitted.spreads.copy()
     for parent in range(len(spreads)):
-        heirs = [index for index, chain in enumerate(fitted.space.chains) if len(chain) > 1 and chain[1] == parent]
+        heirs = fitted.space.heirs(parent)
         if heirs:
             believed = float(np.mean(fitted.space.spreads[heirs] ** 2))
             found = fitted.moved[heirs] ** 2 + np.diag(fitted.covariance)[heirs]
@@ -230,20 +230,24 @@ def write(lib: Library, calibration: Calibration, fitted: Fitted) -> list[Path]:
     """Write fitted values into the spec files they stand in, with their 90 % ranges."""
     texts: dict[Path, str] = {}
     values = fitted.space.values(fitted.moved)
-    for one, value, spread, learned in zip(calibration.free, values, heirs_spreads(fitted), fitted.learned, strict=True):
+    for index, (one, value, spread, learned) in enumerate(
+        zip(calibration.free, values, heirs_spreads(fitted), fitted.learned, strict=True)
+    ):
         kind, identifier, path = one.place
+        heirs = len(fitted.space.heirs(index))
         spec = lib.load(kind, identifier)
         file = spec.path
         texts.setdefault(file, file.read_text(encoding="utf-8"))
         unit = spec.value(path).unit
         point = one.to_line(float(value))
         low, high = (float(one.from_line(np.asarray(point + sign * QUANTILE * spread))) for sign in (-1.0, 1.0))
-        note = one.why if learned > 0.1 else "; ".join(filter(None, [one.why, "the rows cannot tell: near its prior"]))
+        notes = [one.why, f"for what was not measured: {heirs} others differ from it by the range" if heirs else ""]
+        note = "; ".join(filter(None, [*notes, "" if learned > 0.1 else "the rows cannot tell: near its prior"]))
         fields = {
             "value": rounded(units.to_unit(float(value), unit)),
             "unit": unit,
             "kind": "derived",
-            "source": calibration.source,
+            "source": UNSEEN if heirs else calibration.source,
             "low": rounded(units.to_unit(low, unit)),
             "high": rounded(units.to_unit(high, unit)),
             **({"note": note} if note else {}),

@@ -88,6 +88,10 @@ class Space:
         above = [self._position.get((kind, name, path)) for name in self.lib.lineage(kind, identifier)[1:]]
         return (index, *(position for position in above if position is not None))
 
+    def heirs(self, index: int) -> list[int]:
+        """Free values that stand directly on one."""
+        return [heir for heir, chain in enumerate(self.chains) if len(chain) > 1 and chain[1] == index]
+
     def points(self, moved: Vector) -> Vector:
         """Points on the line, of moved distances; the first axis runs over the free values."""
         return np.array(

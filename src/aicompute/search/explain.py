@@ -13,10 +13,13 @@ from aicompute.estimate.kernels import Timed, rates_of
 from aicompute.estimate.result import OperatorLine, Origin
 from aicompute.numerics import Array
 from aicompute.specs import Spec, Value
+from aicompute.specs.value import UNSEEN
 
 Run = Callable[[Records], Outcome]
 
-GROUPS = ("specs of the hardware", "kernels", "stack", "money and site", "residual of the stack")
+GROUPS = ("specs of the hardware", "kernels", "stack", "unseen device or stack", "money and site", "residual of the stack")
+"""What an interval is made of; the last is how far measurements spread around the formulas."""
+
 
 
 def _bound(t: Timed, r: Records) -> str:
@@ -82,6 +85,9 @@ def origins(s: Scene, run: Run, main: str) -> tuple[Origin, ...]:
 
 
 def _group(spec: Spec, path: str) -> str:
+    found = spec.get(path, None)
+    if isinstance(found, Value) and found.source == UNSEEN:
+        return "unseen device or stack"
     if spec.kind == "stacks":
         return "stack"
     if spec.kind == "sites" or path.startswith("price"):

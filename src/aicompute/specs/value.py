@@ -11,6 +11,9 @@ from aicompute import units
 KINDS = ("datasheet", "measured", "analyst", "derived", "assumed")
 """How a value is known, from the surest to the least sure."""
 
+UNSEEN = "fit-unseen"
+"""Source of fitted values that stand for an accelerator or stack of which nothing was measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
