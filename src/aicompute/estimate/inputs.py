@@ -264,13 +264,7 @@ def exchange_record(stack: Spec, precision: Mapping[str, str], fabric: Fabric, r
     return record, (tiers[0], tiers[1], tiers[2], tiers[3])
 
 
-_CASTS = {
-    "fp8": "elementwise.cast_fp8",
-    "int8": "elementwise.cast_fp8",
-    "mxfp8": "elementwise.cast_mxfp8",
-    "nvfp4": "elementwise.cast_fp4",
-    "mxfp4": "elementwise.cast_fp4",
-}
+_CASTS = {"fp8": "cast.fp8", "int8": "cast.fp8", "mxfp8": "cast.mxfp8", "nvfp4": "cast.fp4", "mxfp4": "cast.fp4"}
 
 
 def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
@@ -282,8 +276,9 @@ def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reade
         attention_backward=read(stack, "attention.backward"),
         full_square=read(stack, "attention.full_square"),
         score_bytes=read(stack, "attention.score_bytes"),
-        elementwise=read(stack, "elementwise.base") + (read(stack, cast) if cast else 0.0),
-        routed=read(stack, "elementwise.routed"),
+        passes=read(stack, "streams.passes"),
+        sorting=read(stack, "streams.sorting"),
+        cast=read(stack, cast) if cast else 0.0,
         layer_host=read(stack, "host.layer"),
         expert_host=read(stack, "host.expert"),
         overlap_tensor=read(stack, "overlap.tensor"),

@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators,
 from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
+from aicompute.numerics import Array, Mask, ceil, maximum, minimum, smooth_maximum, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -21,7 +21,8 @@ from aicompute.workload.footprint import (
     selective_activation_bytes,
     training_state_bytes,
 )
-from aicompute.workload.operators import Operator, elementwise, feed_forward, head, mixer_projections
+from aicompute.workload.operators import Operator, feed_forward, head, mixer_projections
+from aicompute.workload.streams import cast_elements, layer_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,12 @@ class TrainingStack:
     attention_backward: Array
     full_square: Array
     score_bytes: Array
-    elementwise: Array
-    routed: Array
+    passes: Array
+    """Traffic between products over that of kernels that read and write each array once."""
+    sorting: Array
+    """Traffic of sorting tokens by expert and back over the least that it takes."""
+    cast: Array
+    """Moved by casting an element to the format of the products [B]; 0 at 16 bits."""
     layer_host: Array
     expert_host: Array
     overlap_tensor: Array
@@ -155,7 +160,7 @@ def training_step(
     again = where(plan.recompute >= 2.0, 1.0, 0.0)
     again_core = where(plan.recompute >= 1.0, 1.0, 0.0) * (1.0 - stack.flash) + again * stack.flash
     forward = k.products + k.attention + k.streams
-    backward = 2.0 * k.products + stack.attention_backward * k.attention + 2.0 * k.streams
+    backward = 2.0 * k.products + stack.attention_backward * k.attention + k.streams_back
     again_streams = maximum(again, where(plan.recompute >= 1.0, stack.flash, 0.0))
     repeated = again * k.products + again_streams * k.streams + again_core * k.attention
     kernels = smooth_maximum(forward, k.host) + smooth_maximum(backward + repeated, 2.0 * k.host)
@@ -163,7 +168,7 @@ def training_step(
     tensor = t.tensor * (1.0 - stack.overlap_tensor)
     directions = 2.0 + again
     # no more hides than there are kernels to hide behind
-    experts = t.experts - minimum(stack.overlap_experts * t.experts, kernels / directions)
+    experts = t.experts - where(t.apart, minimum(stack.overlap_experts * t.experts, kernels / directions), 0.0)
     context = minimum(maximum(t.context - k.attention, 0.0) + (1.0 - stack.overlap_context) * t.context, t.context)
     layer = kernels + directions * (tensor + experts) + 3.0 * context
     # layers that predict further tokens sit beside the head, each with a head of its own
@@ -188,7 +193,7 @@ def training_step(
     parts = {
         "matrix products": share * layers * 3.0 * k.products,
         "attention": share * layers * (1.0 + stack.attention_backward) * k.attention,
-        "norms and elementwise": share * layers * 3.0 * k.streams,
+        "norms and elementwise": share * layers * (k.streams + k.streams_back),
         "head": share * head_both,
         "multi-token prediction": share * predictors,
         "recomputation": share * layers * repeated,
@@ -212,7 +217,7 @@ def training_step(
     exposed = sum((parts[name] for name in communication), 0.0)
     passes = micro_batches / plan.pp
     flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
-    traffic = passes * ((3.0 + again) * k.traffic + (3.0 + again_streams) * layers * k.streams * device.bandwidth)
+    traffic = passes * ((3.0 + again) * k.traffic + layers * ((1.0 + again_streams) * k.streams + k.streams_back) * device.bandwidth)
     memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
     wire = sum(communication.values(), 0.0)
     return TrainingStep(sum(parts.values(), 0.0), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
@@ -225,6 +230,8 @@ class _Kernels:
     products: Array
     attention: Array
     streams: Array
+    streams_back: Array
+    """Backward."""
     host: Array
     """Of launching the layer's kernels."""
     head: Array
@@ -246,20 +253,21 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
     # kernels that store the score matrix move it several times
     stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
     sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
-    moved = elementwise(arch, tokens, stack.elementwise, sharded)
-    streams = stream_time(moved.count * moved.traffic, device.bandwidth) / layers
+    copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
+    moved = layer_streams(arch, tokens, plan.tp, sharded, copies, plan.expert_tp)
+    inputs, results = cast_elements([t.operator for t in timed])
+    sorting = stack.sorting * moved.routed
+    streams = stream_time(stack.passes * moved.forward + sorting + stack.cast * inputs / layers, device.bandwidth)
+    streams_back = stream_time(stack.passes * moved.backward + sorting + stack.cast * results / layers, device.bandwidth)
     host = stack.layer_host * 0.5 * arch.blocks / layers
     if arch.num_moe_layers:
-        moe = arch.num_moe_layers / layers
-        copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
-        width = (arch.expert_latent_size or arch.hidden_size) + arch.expert_intermediate_size / plan.expert_tp
-        streams = streams + stream_time(stack.routed * copies * width, device.bandwidth) * moe
-        host = host + stack.expert_host * maximum(arch.num_experts / plan.ep, 1.0) * moe
+        host = host + stack.expert_host * maximum(arch.num_experts / plan.ep, 1.0) * arch.num_moe_layers / layers
     vocabulary = time_operators([head(arch, tokens, plan.tp)], device)
     return _Kernels(
         products=total_seconds(t for t in timed if t.operator.role != "attention") / layers,
         attention=total_seconds(cores) * ramp / layers + stored / device.bandwidth,
         streams=streams,
+        streams_back=streams_back,
         host=host,
         head=total_seconds(vocabulary),
         flops=sum((t.flops for t in timed), 0.0),
@@ -276,6 +284,8 @@ class _Traffic:
 
     tensor: Array
     experts: Array
+    apart: Mask
+    """Whether expert exchange leaves the scale-up domain and another micro-batch is at hand to compute meanwhile."""
     context: Array
     stage: Array
 
@@ -298,10 +308,13 @@ def _layer_traffic(
     gathers = 2.0 * blocks * gather_time(width, tensor_span, fabric, protocol)
     reduces = blocks * all_reduce_time(width, tensor_span, fabric, protocol)
     experts: Array = 0.0
+    apart: Mask = False
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members
         sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
         experts = expert_round_trip(arch, sent, span, wires, exchange) * arch.num_moe_layers / arch.num_layers
+        inside = where(fabric[0].relay > 0.0, span[0], span[1])  # of the scale-up domain; dies of one package are no domain
+        apart = (inside < plan.ep) & (plan.chunks * plan.pp > plan.pp)
     key_value: Array
     if arch.attention == "mla":
         key_value = arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)
@@ -311,6 +324,7 @@ def _layer_traffic(
     return _Traffic(
         tensor=where(plan.tp > 1.0, where(plan.sequence_parallel > 0.0, gathers, reduces), 0.0),
         experts=experts,
+        apart=apart,
         context=ring_pass_time(2.0 * tokens * key_value, plan.tp, plan.cp, fabric),
         stage=2.0 * neighbour_time(width / sharded, plan.tp * plan.cp * plan.dp, plan.pp, fabric) * plan.chunks,
     )

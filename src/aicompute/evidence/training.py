@@ -108,7 +108,7 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     if recompute not in RECOMPUTE:
         recompute = str(stack.get("defaults.recompute", "none"))
     zero = number(row, "zero_stage", float(stack.get("defaults.zero", 1)))
-    expert_tp = expert_tensor_ranks(tp, ep, dp * cp)
+    expert_tp = expert_tensor_ranks(tp, ep, dp * cp) if stack.get("defaults.expert_tensor", True) else 1.0
     plan = TrainingPlan(
         dp=dp,
         tp=tp,
