@@ -13,15 +13,17 @@ from aicompute.estimate.inputs import exchange_record, fabric_record, protocol_r
 from aicompute.machine.collectives import (
     all_reduce_time,
     all_to_all_time,
-    exchange_time,
-    expected_distinct,
+    custom_all_reduce_time,
+    gather_inverse,
     gather_time,
+    moved_time,
     neighbour_time,
     ring_pass_time,
     start_time,
     wire_time,
 )
-from aicompute.machine.records import ExpertExchange, Protocol, Tier
+from aicompute.machine.expert_exchange import exchange_time, expected_distinct
+from aicompute.machine.records import ExchangePhase, ExpertExchange, Protocol, Tier
 from aicompute.plan.layout import place
 from aicompute.specs import Library
 
@@ -67,9 +69,9 @@ def test_deepep_low_latency_on_h800(ranks):
     """
     fabric = fabric_of("hgx-h800")
     members = place(float(ranks), 1.0, fabric).members
-    kernels = ExpertExchange(32e-6, 0.0, 0.0, 0.0, 1.0 + 4.0 / 128.0, 2.0)
-    for payload, published in zip((kernels.dispatch_bytes, kernels.combine_bytes), DEEPEP[ranks], strict=True):
-        assert exchange_time(128.0, 7168.0, 8.0, payload, members, fabric, kernels) * 1e6 == pytest.approx(published, rel=0.2)
+    kernels = ExpertExchange(32e-6, 0.0, 0.0, ExchangePhase(1.0 + 4.0 / 128.0), ExchangePhase(2.0))
+    for phase, published in zip((kernels.dispatch, kernels.combine), DEEPEP[ranks], strict=True):
+        assert exchange_time(128.0, 7168.0, 8.0, phase, members, fabric, kernels) * 1e6 == pytest.approx(published, rel=0.2)
 
 
 @pytest.mark.parametrize("ranks", DEEPEP)
@@ -78,8 +80,8 @@ def test_deepep_low_latency_through_the_stack(ranks):
     stack, fabric = library.load("stacks", "deepseek-inhouse"), fabric_of("hgx-h800")
     exchange, wires = exchange_record(stack, {"dispatch": "fp8", "combine": "bf16"}, fabric)
     members = place(float(ranks), 1.0, fabric).members
-    for payload, published in zip((exchange.dispatch_bytes, exchange.combine_bytes), DEEPEP[ranks], strict=True):
-        assert exchange_time(128.0, 7168.0, 8.0, payload, members, wires, exchange) * 1e6 == pytest.approx(published, rel=0.55)
+    for phase, published in zip((exchange.dispatch, exchange.combine), DEEPEP[ranks], strict=True):
+        assert exchange_time(128.0, 7168.0, 8.0, phase, members, wires, exchange) * 1e6 == pytest.approx(published, rel=0.55)
 
 
 @pytest.mark.parametrize(("nodes", "logical"), [(4.0, 58e9), (8.0, 51e9)])
@@ -91,9 +93,58 @@ def test_deepep_normal_kernels_on_h800(nodes, logical):
     of one table differ by a tenth.
     """
     fabric = fabric_of("hgx-h800")
-    kernels = ExpertExchange(0.0, 0.0, 0.0, 1.0, 1.0, 2.0)
-    time = exchange_time(4096.0, 7168.0, 8.0, 1.0, place(8.0 * nodes, 1.0, fabric).members, fabric, kernels)
+    kernels = ExpertExchange(0.0, 0.0, 1.0, ExchangePhase(1.0), ExchangePhase(2.0))
+    time = exchange_time(4096.0, 7168.0, 8.0, kernels.dispatch, place(8.0 * nodes, 1.0, fabric).members, fabric, kernels)
     assert 4096.0 * 7168.0 * expected_distinct(8.0, nodes) / time == pytest.approx(logical, rel=0.1)
+
+
+# CloudMatrix384's own kernels, 128 tokens, arXiv:2506.12708 as evidence/operators_cloudmatrix.csv has it: microseconds of dispatch and combine.
+CLOUDMATRIX = {8.0: (116, 118), 256.0: (152, 149)}
+
+
+@pytest.mark.parametrize("ranks", CLOUDMATRIX)
+def test_dispatch_and_combine_on_cloudmatrix(ranks):
+    stack, fabric = library.load("stacks", "cloudmatrix-infer"), fabric_of("cloudmatrix-384")
+    exchange, wires = exchange_record(stack, {"dispatch": "int8", "combine": "bf16"}, fabric)
+    members = place(ranks, 1.0, fabric).members
+    for phase, published in zip((exchange.dispatch, exchange.combine), CLOUDMATRIX[ranks], strict=True):
+        assert exchange_time(128.0, 7168.0, 8.0, phase, members, wires, exchange) * 1e6 == pytest.approx(published, rel=0.1)
+
+
+def test_all_reduce_of_a_rack():
+    """NVIDIA GTC25 s72583: 850 GB/s among 72 GPUs of GB200 NVL72 with additions in the switch; links of 900 GB/s lose by contention."""
+    fabric = fabric_of("gb200-nvl72")
+    time = all_reduce_time(16e9, place(72.0, 1.0, fabric).members, fabric, PROTOCOL)
+    assert bus(time, 16e9, 72.0) == pytest.approx(850e9, rel=0.1)
+
+
+def test_engines_reduce_small_buffers_in_a_fraction_of_the_library_time():
+    fabric = fabric_of("dgx-h100")
+    members = place(8.0, 1.0, fabric).members
+    engine = protocol_record(library.load("stacks", "vllm"))
+    own, of_library = (all_reduce_time(16384.0, members, fabric, p) for p in (engine, PROTOCOL))
+    assert own == custom_all_reduce_time(16384.0, members, fabric, engine)
+    assert own * 1e6 == pytest.approx(5.2, rel=0.15)  # vLLM on 8 H100, evidence/collectives.csv
+    assert of_library * 1e6 == pytest.approx(16.7, rel=0.15)  # NCCL, likewise
+    large = 2.0**30
+    assert all_reduce_time(large, members, fabric, engine) == all_reduce_time(large, members, fabric, PROTOCOL)
+
+
+def test_no_kernels_of_their_own_across_packages_or_nodes():
+    engine = dataclasses.replace(PROTOCOL, custom=4.0)
+    for system, ranks in (("cloudmatrix-384", 8.0), ("dgx-h100", 16.0), ("l40s-pcie-server", 8.0)):
+        fabric = fabric_of(system)
+        assert custom_all_reduce_time(1e4, place(ranks, 1.0, fabric).members, fabric, engine) == np.inf
+
+
+def test_copy_engines_start_later_and_a_bus_is_shared():
+    t = Tier(16.0, 1e-11, 5e-6, 1e-6, 0.0, direct=0.5, bulk_start=60e-6, bulk_part=1e6)
+    sizes = np.geomspace(1e3, 1e9, 50)
+    times = moved_time(sizes * 1e-11, sizes, (8.0,) * 4, (t,) * 4)
+    assert (np.diff(times) > 0.0).all()
+    assert times[-1] == pytest.approx(sizes[-1] * 1e-11 + 60e-6)
+    bus_tier = dataclasses.replace(t, topology="bus")
+    assert [gather_inverse(bus_tier, n) / 1e-11 for n in (2.0, 4.0, 8.0)] == [1.0, 4.0, 16.0]
 
 
 # --- drawn fabrics
@@ -117,9 +168,27 @@ def fabrics(draw):
     return tuple(tiers)
 
 
-protocols = st.builds(Protocol, st.floats(0.0, 5.0), st.floats(0.0, 2.0), st.floats(0.0, 1e-4), st.floats(0.3, 1.0))
+protocols = st.builds(
+    Protocol,
+    st.floats(0.0, 5.0),
+    st.floats(0.0, 2.0),
+    st.floats(0.0, 1e-4),
+    st.floats(0.3, 1.0),
+    st.floats(0.0, 2.0),
+    st.floats(0.0, 1e5),
+    st.sampled_from([0.0, 4.0]),
+    st.floats(0.0, 0.1),
+    st.floats(0.0, 3.0),
+    st.floats(0.3, 1.0),
+)
 exchanges = st.builds(
-    ExpertExchange, st.floats(0.0, 1e-4), st.floats(0.0, 1e-5), st.floats(0.0, 0.2), st.sampled_from([0.0, 1.0]), st.just(1.0), st.just(2.0)
+    ExpertExchange,
+    st.floats(0.0, 1e-4),
+    st.floats(0.0, 1e-5),
+    st.sampled_from([0.0, 1.0]),
+    st.builds(ExchangePhase, st.just(1.0), st.floats(0.0, 1e-7), st.floats(0.0, 1e-12)),
+    st.builds(ExchangePhase, st.just(2.0), st.floats(0.0, 1e-7), st.floats(0.0, 1e-12)),
+    st.floats(0.0, 1e-11),
 )
 groups = st.sampled_from([1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0])
 strides = st.sampled_from([1.0, 2.0, 8.0, 64.0])
@@ -145,7 +214,7 @@ def test_one_device_costs_nothing(collective, fabric, protocol, message, stride)
 
 @given(fabric=fabrics(), exchange=exchanges, message=messages, stride=strides)
 def test_one_device_exchanges_and_passes_nothing(fabric, exchange, message, stride):
-    assert exchange_time(message, 7168.0, 8.0, 2.0, place(1.0, stride, fabric).members, fabric, exchange) == 0.0
+    assert exchange_time(message, 7168.0, 8.0, exchange.combine, place(1.0, stride, fabric).members, fabric, exchange) == 0.0
     assert neighbour_time(message, stride, 1.0, fabric) == 0.0
     assert ring_pass_time(message, stride, 1.0, fabric) == 0.0
 
@@ -182,7 +251,7 @@ def test_unit_of_information_does_not_matter(fabric, message, group, stride):
     bits = tuple(dataclasses.replace(t, inverse_bandwidth=t.inverse_bandwidth / 8) for t in fabric)
     members = place(group, stride, fabric).members
     for collective in COLLECTIVES:
-        same = collective(message * 8, members, bits, PROTOCOL)
+        same = collective(message * 8, members, bits, dataclasses.replace(PROTOCOL, exchange_part=PROTOCOL.exchange_part * 8))
         assert same == pytest.approx(collective(message, members, fabric, PROTOCOL), rel=1e-12)
 
 
@@ -228,14 +297,14 @@ def test_traffic_of_an_all_gather_leaves_every_domain_once(fabric, message, grou
 def test_bytes_are_conserved_without_deduplication(fabric, group, stride, copies, tokens):
     """The sum over tiers is copies times payload, less what stays on the device; dispatch and combine differ only in payload."""
     members = place(group, stride, fabric).members
-    exchange = ExpertExchange(0.0, 0.0, 0.0, 0.0, 1.0, 2.0)
+    exchange = ExpertExchange(0.0, 0.0, 0.0, ExchangePhase(1.0), ExchangePhase(2.0))
     total = {1.0: 0.0, 2.0: 0.0}
     for k in range(4):
         if any(fabric[j] is fabric[k] for j in range(k)):
             continue
         only = tuple(dataclasses.replace(t, inverse_bandwidth=1.0 if t is fabric[k] else 0.0) for t in fabric)
         for payload in total:
-            total[payload] += exchange_time(tokens, 100.0, copies, payload, members, only, exchange)
+            total[payload] += exchange_time(tokens, 100.0, copies, ExchangePhase(payload), members, only, exchange)
     size = members[3]
     assert total[1.0] == pytest.approx(tokens * 100.0 * min(copies, size) * (size - 1.0) / size, rel=1e-9)
     assert total[2.0] == pytest.approx(2 * total[1.0], rel=1e-12)
@@ -248,7 +317,7 @@ def test_exchange_is_monotone(fabric, exchange, group, stride, tokens, copies):
     members = place(group, stride, fabric).members
 
     def time(t=tokens, k=copies, f=fabric, x=exchange):
-        return exchange_time(t, 7168.0, k, 2.0, members, f, x)
+        return exchange_time(t, 7168.0, k, x.combine, members, f, x)
 
     assert np.isfinite(time())
     assert time(t=2 * tokens) >= time()
@@ -273,7 +342,7 @@ def test_a_wide_domain_beats_islands_of_eight():
     times = []
     for f in (fabric, islands):
         exchange, wires = exchange_record(stack, {"dispatch": "int8", "combine": "bf16"}, f)
-        times.append(exchange_time(96.0, 7168.0, 8.0, 2.0, place(320.0, 1.0, f).members, wires, exchange))
+        times.append(exchange_time(96.0, 7168.0, 8.0, exchange.combine, place(320.0, 1.0, f).members, wires, exchange))
     assert times[1] > 2 * times[0]
 
 
@@ -307,7 +376,8 @@ def test_meshes_equal_a_loop_of_floats(fabric, protocol, exchange):
         return (
             gather_time(message, members, fabric, protocol),
             all_reduce_time(message, members, fabric, protocol),
-            exchange_time(message, 7.0, 8.0, 1.0, members, fabric, exchange),
+            exchange_time(message, 7.0, 8.0, exchange.dispatch, members, fabric, exchange),
+            all_to_all_time(message, members, fabric, protocol),
             neighbour_time(message, group, group, fabric),
             ring_pass_time(message, 2.0, group, fabric),
         )
@@ -319,12 +389,14 @@ def test_meshes_equal_a_loop_of_floats(fabric, protocol, exchange):
 
 
 def test_an_all_to_all_costs_nothing_alone_and_the_wire_of_a_gather_in_one_tier():
-    tier, rail = Tier(8.0, 1e-11, 5e-6, 1e-6, 0.0), Tier(1024.0, 1e-10, 2e-5, 3e-6, 0.0)
+    tier, rail = Tier(8.0, 1e-11, 5e-6, 0.0, 0.0), Tier(1024.0, 1e-10, 2e-5, 3e-6, 0.0)
     protocol = Protocol(2.0, 0.8, 0.0, 1.0)
     fabric = (tier, rail, rail, rail)
     assert all_to_all_time(1e9, (1.0,) * 4, fabric, protocol) == 0.0
     inside = (8.0,) * 4
     assert all_to_all_time(1e9, inside, fabric, protocol) == pytest.approx(gather_time(1e9, inside, fabric, protocol))
+    later = dataclasses.replace(protocol, exchange_start=0.5)
+    assert all_to_all_time(1e9, inside, fabric, later) == pytest.approx(all_to_all_time(1e9, inside, fabric, protocol) + 0.5 * 5e-6)
     across = (8.0, 64.0, 64.0, 64.0)  # 56 of 64 parts leave the domain, none is shared by its devices
     assert all_to_all_time(1e12, across, fabric, protocol) == pytest.approx(1e12 * 56 / 64 * 1e-10 * (1 + 0.8 / 64), rel=1e-2)
     assert all_to_all_time(1e12, across, fabric, protocol) > gather_time(1e12, across, fabric, protocol)

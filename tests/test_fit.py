@@ -18,8 +18,8 @@ from aicompute.evidence.free import Free, FreeReader, Space, entries, stated
 from aicompute.specs import Library
 from aicompute.specs.edit import with_value
 
-HOPPER = ("accelerators", "nvidia-hopper", "efficiency.bf16")
-ROOT = ("accelerators", "generic", "efficiency.bf16")
+HOPPER = ("accelerators", "nvidia-hopper", "efficiency.matrix")
+ROOT = ("accelerators", "generic", "efficiency.matrix")
 MEMORY = ("accelerators", "nvidia-hopper", "efficiency.memory")
 TRUTH = {HOPPER: 0.6, MEMORY: 0.7}
 
@@ -114,7 +114,7 @@ def test_slopes_are_those_of_the_formula(library: Library, table: Table) -> None
 
 
 def test_a_value_that_stands_before_a_free_one_is_kept(library: Library) -> None:
-    space = Space(library, (Free(ROOT, 0.76, 0.1),))
+    space = Space(library, (Free(("accelerators", "generic", "efficiency.bf16"), 0.76, 0.1),))
     own = library.load("accelerators", "amd-mi300x")
     assert library.states("accelerators", "amd-mi300x", "efficiency.bf16")
     assert space.position(own, "efficiency.bf16") is None
@@ -189,7 +189,7 @@ def test_the_prior_is_what_stands_where_none_is_given(library: Library) -> None:
 
 
 def test_a_value_is_not_free_twice(library: Library) -> None:
-    with pytest.raises(AicomputeError, match=r"free twice: accelerators/generic efficiency\.bf16"):
+    with pytest.raises(AicomputeError, match=r"free twice: accelerators/generic efficiency\.matrix"):
         Space(library, (Free(ROOT, 0.7, 0.1), Free(ROOT, 0.8, 0.1)))
 
 

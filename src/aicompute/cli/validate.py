@@ -19,26 +19,47 @@ if TYPE_CHECKING:
 
 @click.command("validate", short_help="Predictions against measurements")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-@click.option("--by", multiple=True, metavar="COLUMN", help="Also by accelerator, stack, model, model_kind, mode, ...; may be repeated.")
+@click.option("--by", multiple=True, metavar="COLUMN", help="Also by accelerator, stack, model_kind, scale, mode, ...; may be repeated.")
+@click.option("--pool", multiple=True, metavar="COLUMN", help="Rows that differ only in it count once, by their medians; may be repeated.")
 @click.option("--worst", type=click.IntRange(min=0), default=5, show_default=True, help="How many of the rows farthest off to show.")
 @click.option("--tolerance", type=click.Path(path_type=Path), metavar="FILE", help="TOML of largest median errors; exit code 3 outside.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw predicted against measured as well: .svg or .html.")
 @common_options
-def command(files: Sequence[Path], by: Sequence[str], worst: int, tolerance: Path | None, format: str, library: Library) -> None:
+def command(
+    files: Sequence[Path],
+    by: Sequence[str],
+    pool: Sequence[str],
+    worst: int,
+    tolerance: Path | None,
+    plot: Path | None,
+    format: str,
+    library: Library,
+) -> None:
     """Predict every row of measurements from specs alone and tell the errors.
 
     FILEs are CSV with the columns of docs/evidence.md, recognised by them, or folders of such files; none: the evidence that ships. An
     error is predicted / measured - 1; csv and json give every row. Exit code 2: a file cannot be read (the others are judged), 3: outside
     the tolerance.
 
+    With --pool backend, kernels that several libraries were measured on count once: the median over the libraries of what was predicted
+    against the median of what was measured, and how far the libraries are apart. --plot has a panel for each kind of file and measured
+    column, with --by for each word of that column.
+
     \b
     aicompute validate
     aicompute validate mine.csv --by accelerator --worst 20
+    aicompute validate gemm.csv --pool backend --plot gemm.html
     """  # noqa: D301
     from aicompute.evidence import files as evidence
     from aicompute.evidence import judge
+    from aicompute.evidence.pool import agreement, check_pool, pooled
+    from aicompute.evidence.scale import with_scale
+    from aicompute.report import plot as drawing
     from aicompute.report import validation
 
     wanted = _tolerance(tolerance)
+    if plot:
+        drawing.check_target(plot)
     judged: list[Judgement] = []
     faults = []
     paths = [inner for path in files for inner in _files_in(path)] if files else evidence.shipped()
@@ -51,10 +72,18 @@ def command(files: Sequence[Path], by: Sequence[str], worst: int, tolerance: Pat
             faults.append(str(error))
     if faults and not judged:
         raise UsageError("; ".join(faults))
+    judged = with_scale(judged) if "scale" in by else judged
     for column in by:
         judge.check_column(judged, column)
+    check_pool(judged, pool, by)
+    apart = agreement(judged, pool) if pool else []
+    judged = pooled(judged, pool) if pool else judged
     limits = judge.limits(judged, wanted)
-    click.echo(validation.render(judged, by, worst, limits, format))
+    click.echo(validation.render(judged, by, worst, limits, format, apart))
+    if plot:
+        names = ", ".join(path.name for path in files) or "the measurements that ship"
+        drawing.write(plot, judged, by, f"Predicted against measured: {names}")
+        click.echo(f"wrote {plot}", err=True)
     _report(limits, faults, tolerance)
 
 

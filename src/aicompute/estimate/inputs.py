@@ -13,7 +13,8 @@ from aicompute.economics.cost import SiteTerms
 from aicompute.errors import UsageError, nearest
 from aicompute.estimate.serving import ServingStack
 from aicompute.estimate.training import TrainingStack
-from aicompute.machine.records import Device, ExpertExchange, Fabric, Kernel, Protocol, Rates, Tier
+from aicompute.machine.records import Device, ExchangePhase, ExpertExchange, Fabric, Kernel, Protocol, Rates, Tier
+from aicompute.machine.roofline import reached_share
 from aicompute.numerics import Array, minimum
 from aicompute.specs import Library, Spec, Value
 from aicompute.workload.architecture import Architecture
@@ -156,16 +157,30 @@ def runnable(accelerator: Spec, word: str) -> str:
     own = next((c for c in narrow.get(peak, (peak,)) if accelerator.has(f"peak.{c}")), "bf16")
 
     def reached(candidate: str) -> float:
-        return accelerator.si(f"peak.{candidate}") * accelerator.si(f"efficiency.{candidate}")
+        return accelerator.si(f"peak.{candidate}") * float(peak_share(accelerator, candidate))
 
     return max((own, "bf16"), key=reached)
+
+
+def peak_share(accelerator: Spec, peak: str, read: Reader = read_value) -> Array:
+    """Share of a peak that large products reach: as stated for this chip, or as power leaves it."""
+    power, energy = read(accelerator, "power.tdp"), read(accelerator, "efficiency.energy")
+
+    def left(large: Array, word: str) -> Array:
+        return reached_share(large, read(accelerator, f"peak.{word}"), power, energy)
+
+    if accelerator.has(f"efficiency.{peak}"):
+        return read(accelerator, f"efficiency.{peak}")
+    if accelerator.has("efficiency.bf16"):  # other formats lose more or less to power than the one that is known
+        return read(accelerator, "efficiency.bf16") * left(1.0, peak) / left(1.0, "bf16")
+    return left(read(accelerator, "efficiency.matrix"), peak)
 
 
 def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
     """What one device reaches at a precision."""
     peak = runnable(accelerator, word)
     _, weights, activations = PRECISIONS[word]
-    share = minimum(read(accelerator, f"efficiency.{peak}") * reached, 1.0)
+    share = minimum(peak_share(accelerator, peak, read) * reached, 1.0)
     compute = read(accelerator, f"peak.{peak}") / read(accelerator, "devices") * share
     wide = peak == "bf16" and weights < 2.0
     return Rates(compute, weights, 2.0 if wide else activations)
@@ -194,6 +209,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         columns=read(stack, "kernel.columns") * growth,
         depth=read(stack, "kernel.depth") * growth,
         launch=0.0 if training else read(accelerator, "launch") * read(stack, "kernel.launch"),
+        step=0.0 if training else read(stack, "kernel.step"),
+        narrow_output=2.0 if training else read(stack, "kernel.narrow_output"),
         cast_launch=0.0 if training else read(stack, "kernel.cast_launch"),
         cast_share=0.0 if training else read(stack, "kernel.cast_share"),
     )
@@ -208,6 +225,21 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         kv_bandwidth=bandwidth if training else minimum(bandwidth * read(stack, "reached.cache"), sheet),
         capacity=read(accelerator, "memory.capacity") / devices,
         kernel=kernel,
+        expert_kernel=kernel if training else _expert_kernel(kernel, stack, read),
+    )
+
+
+def _expert_kernel(kernel: Kernel, stack: Spec, read: Reader) -> Kernel:
+    """Grouped products of routed experts, whose fixed times hold what stands around each of the two: sorting, casts, activation."""
+    return replace(
+        kernel,
+        rows=read(stack, "kernel.expert_rows"),
+        depth=read(stack, "kernel.expert_depth"),
+        launch=read(stack, "kernel.expert_launch"),
+        pair=read(stack, "kernel.expert_pair"),
+        narrow_output=2.0,
+        cast_launch=0.0,
+        cast_share=0.0,
     )
 
 
@@ -237,28 +269,43 @@ def fabric_record(system: Spec, read: Reader = read_value) -> Fabric:
 
 
 def protocol_record(stack: Spec, read: Reader = read_value) -> Protocol:
-    """Constants of the collective library that a stack uses."""
+    """Constants of the collective library that a stack uses, and of the all-reduce kernels that a serving stack brings along."""
     return Protocol(
         ramp=read(stack, "collective.ramp"),
         granularity=read(stack, "collective.granularity"),
         reduction_base=read(stack, "collective.reduction_base"),
         reduction_efficiency=read(stack, "collective.reduction_efficiency"),
+                contention=read(system, f"{path}.contention", 0.05),
+                direct=read(system, f"{path}.direct", 1.0),
+                bulk_start=read(system, f"{path}.bulk_start", 0.0),
+                bulk_part=read(system, f"{path}.bulk_part", float("inf")),
     )
 
 
-def exchange_record(stack: Spec, precision: Mapping[str, str], fabric: Fabric, read: Reader = read_value) -> tuple[ExpertExchange, Fabric]:
-    """Constants of dispatch and combine, and the fabric at the rate they reach."""
-    word = precision.get("dispatch", "bf16")
+def exchange_record(
+    stack: Spec, precision: Mapping[str, str], fabric: Fabric, read: Reader = read_value, kernels: str = "exchange"
+) -> tuple[ExpertExchange, Fabric]:
+    """Constants of dispatch and combine, and the fabric at the rate they reach.
+
+    ``kernels`` names the table of a stack that says what its kernels cost and can send: "exchange", or a library of kernels.
+    """
+    word, back = precision.get("dispatch", "bf16"), PRECISIONS[precision.get("combine", "bf16")][2]
     scale = read(stack, "exchange.dispatch_scale", 1.0)
     dispatch = PRECISIONS[word][2] * scale if PRECISIONS[word][2] < 2.0 else 2.0
     reached = read(stack, "exchange.efficiency")
     record = ExpertExchange(
         base=read(stack, "exchange.base"),
         per_doubling=read(stack, "exchange.per_doubling"),
-        contention=read(stack, "exchange.contention"),
-        deduplicated=read(stack, "exchange.deduplicated"),
-        dispatch_bytes=dispatch,
-        combine_bytes=PRECISIONS[precision.get("combine", "bf16")][2],
+        deduplicated=read(stack, f"{kernels}.deduplicated" if stack.has(f"{kernels}.deduplicated") else "exchange.deduplicated"),
+        dispatch=phase("dispatch", dispatch),
+        combine=phase("combine", back),
+        engine=1.0 / read(stack, f"{kernels}.engine", float("inf")),
+        exchange_start=read(stack, "collective.exchange_start"),
+        exchange_part=read(stack, "collective.exchange_part"),
+        custom=read(stack, "custom_reduce.start", 0.0),
+        custom_peer=read(stack, "custom_reduce.peer", 0.0),
+        custom_second=read(stack, "custom_reduce.second", 0.0),
+        custom_efficiency=read(stack, "custom_reduce.efficiency", 1.0),
     )
     tiers = [replace(t, inverse_bandwidth=t.inverse_bandwidth / reached) for t in fabric]
     return record, (tiers[0], tiers[1], tiers[2], tiers[3])
@@ -268,6 +315,14 @@ _CASTS = {"fp8": "cast.fp8", "int8": "cast.fp8", "mxfp8": "cast.mxfp8", "nvfp4":
 
 
 def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
+
+    def phase(name: str, payload: Array) -> ExchangePhase:
+        if name == "combine" and back < 2.0:  # results are cast on both ends where they travel in fewer bits
+            name, token = "cast", read(stack, f"{kernels}.cast_token", 0.0)
+        else:
+            token = read(stack, f"{kernels}.token", 0.0) + (read(stack, f"{kernels}.dispatch_cast", 0.0) if name == "dispatch" else 0.0)
+        return ExchangePhase(payload, token, 1.0 / read(stack, f"{kernels}.{name}_local", float("inf")))
+
     """A training stack as numbers."""
     cast = _CASTS.get(precision["dense"])
     gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aicompute.machine.collectives import Members, exchange_time
+from aicompute.machine.collectives import Members
+from aicompute.machine.expert_exchange import exchange_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Rates
 from aicompute.machine.roofline import matrix_time, matrix_traffic, overlap_pair
 from aicompute.numerics import Array
@@ -67,5 +68,5 @@ def total_seconds(timed: Iterable[Timed]) -> Array:
 def expert_round_trip(arch: Architecture, tokens: Array, members: Members, wires: Fabric, exchange: ExpertExchange) -> Array:
     """Dispatch and combine of one layer of experts, for the tokens that each device sends [s]."""
     width, copies = (arch.expert_latent_size or arch.hidden_size) * 1.0, arch.experts_per_token * 1.0
-    dispatch = exchange_time(tokens, width, copies, exchange.dispatch_bytes, members, wires, exchange)
-    return dispatch + exchange_time(tokens, width, copies, exchange.combine_bytes, members, wires, exchange)
+    dispatch = exchange_time(tokens, width, copies, exchange.dispatch, members, wires, exchange)
+    return dispatch + exchange_time(tokens, width, copies, exchange.combine, members, wires, exchange)

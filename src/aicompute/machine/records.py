@@ -76,9 +76,18 @@ class Tier:
     relay: Array = 1.0
     """1 where the devices of a domain pass on for each other what enters it, 0 where each fetches its own (dies of one package)."""
     topology: str = "switch"
-    """switch, fat-tree and point-to-point give any two devices the whole bandwidth; mesh and torus divide it over their links."""
+    """switch, fat-tree and point-to-point give any two devices the whole bandwidth; mesh and torus divide it over their links, and on a bus,
+    memory of the host that all pass through, devices hinder each other."""
     axes: Array = 3.0
     """Axes of a torus [1]."""
+    contention: Array = 0.0
+    """Exponent d of the loss (n/8)^d of rate among n > 8 members of a switched domain [1]."""
+    direct: Array = 1.0
+    """Share of the rate that short messages reach, where kernels and not copy engines move them [1]."""
+    bulk_start: Array = 0.0
+    """Further start of long messages, where copy engines move them [s]."""
+    bulk_part: Array = float("inf")
+    """Part of a buffer, for one rank, from which messages are long [B]."""
 
 
 Fabric = tuple[Tier, Tier, Tier, Tier]
@@ -87,7 +96,7 @@ Fabric = tuple[Tier, Tier, Tier, Tier]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """Shared constants of collective libraries."""
+    """Shared constants of collective libraries, and of the all-reduce kernels that engines bring along."""
 
     ramp: Array
     """Strength of the change from the low-latency to the bandwidth protocol [1]."""
@@ -97,6 +106,30 @@ class Protocol:
     """Extra fixed time of a reduction in the switch [s]."""
     reduction_efficiency: Array
     """Share of the link that a reduction in the switch reaches, relative to the tier's own [1]."""
+    exchange_start: Array = 0.0
+    """Further start of an all-to-all with longer parts, over the start of the tier [1]."""
+    exchange_part: Array = 0.0
+    """Part for one rank at which half of it is there [B]."""
+    custom: Array = 0.0
+    """Start of an engine's own all-reduce, in hops of the tier; 0 where it brings none [1]."""
+    custom_peer: Array = 0.0
+    """Growth of that start with each further rank [1]."""
+    custom_second: Array = 0.0
+    """Start of its second phase over that of the first [1]."""
+    custom_efficiency: Array = 1.0
+    """Share of the link that it reaches, relative to the tier's own [1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePhase:
+    """One way of a token: out to its experts (dispatch), or back (combine)."""
+
+    payload: Array
+    """Of a hidden element, scales included [B/element]."""
+    token: Array = 0.0
+    """Work on each token, casts included [s]."""
+    local: Array = 0.0
+    """Inverse rate at which copies are written and read in the device's own memory [s/B]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +140,9 @@ class ExpertExchange:
     """Fixed time of one phase [s]."""
     per_doubling: Array
     """Further time per doubling of the group [s]."""
-    contention: Array
-    """Exponent d of the growth (n/8)^d of traffic time with the group [1]."""
     deduplicated: Array
     """1 where a token crosses to a domain once and is copied inside, 0 where each expert's copy crosses."""
-    dispatch_bytes: Array
-    """Payload of a hidden element on the way out, scales included [B/element]."""
-    combine_bytes: Array
-    """Payload on the way back [B/element]."""
+    dispatch: ExchangePhase
+    combine: ExchangePhase
+    engine: Array = 0.0
+    """Inverse rate at which the kernels can send copies, whatever the link [s/B]."""

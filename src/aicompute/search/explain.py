@@ -9,7 +9,7 @@ import numpy as np
 from aicompute.estimate.context import Records, Scene, records
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.inputs import Reader, Sampler, read_value
-from aicompute.estimate.kernels import Timed, rates_of
+from aicompute.estimate.kernels import Timed, kernel_of, rates_of
 from aicompute.estimate.result import OperatorLine, Origin
 from aicompute.numerics import Array
 from aicompute.specs import Spec, Value
@@ -29,7 +29,7 @@ def _bound(t: Timed, r: Records) -> str:
     rates = rates_of(r.device, o.role)
     compute = float(t.flops) / float(rates.compute)
     memory = float(t.traffic) / float(r.device.kv_bandwidth if o.role == "attention" else r.device.bandwidth)
-    launch = float(o.count) * float(r.device.kernel.launch)
+    launch = float(o.count) * float(kernel_of(r.device, o.role).launch)
     return max((compute, "compute"), (memory, "memory"), (launch, "launch"))[1]
 
 

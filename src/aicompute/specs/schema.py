@@ -39,7 +39,7 @@ class Key(NamedTuple):
 PRECISIONS = ("fp64", "tf32", "bf16", "fp8", "int8", "fp6", "fp4")
 STORED = (*PRECISIONS, "fp32", "fp16", "mxfp8", "mxfp4", "nvfp4", "int4", "int16")
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
-TOPOLOGIES = ("switch", "mesh", "torus", "fat-tree", "ring", "point-to-point", "dragonfly")
+TOPOLOGIES = ("switch", "mesh", "torus", "fat-tree", "ring", "point-to-point", "dragonfly", "bus")
 CONSUMERS = {
     "hosts": "CPU hosts",
     "nics": "network cards",
@@ -77,6 +77,7 @@ ACCELERATORS = (
     Key("year", "integer", "First year of volume shipments.", low=2010, high=2040),
     Key("status", "string", "Whether it ships.", choices=("shipping", "announced")),
     Key("default_system", "string", "System used when only the accelerator is named.", refers="systems"),
+    Key("measured_system", "string", "System on which its kernels were measured, where that is another one.", refers="systems"),
     _value("devices", "devices_per_accelerator", "device/accelerator", 1, 16, "Ranks in one package.", True),
     *(_value(f"peak.{p}", "compute", "TFLOP/s", 0.1, 1e6, f"Dense peak in {p}.", p == "bf16") for p in PRECISIONS),
     _value("memory.capacity", "memory", "GB", 1, 1e5, "Decimal bytes that software can address.", True),
@@ -98,7 +99,9 @@ ACCELERATORS = (
     Key("silicon.foundry", "string", "Who makes the dies."),
     Key("silicon.memory", "string", "Kind of memory, such as HBM3e."),
     _value("price", "price_accelerator", "USD/accelerator", 50, 1e7, "The chip or its share of a board."),
-    *(_share(f"efficiency.{p}", f"Share of the {p} peak that a large GEMM reaches.") for p in PRECISIONS),
+    _share("efficiency.matrix", "Share of the peak that a large GEMM reaches where power does not slow the chip."),
+    _value("efficiency.energy", "energy_per_operation", "pJ/FLOP", 0, 10, "Of an operation, as far as power slows large GEMMs."),
+    *(_share(f"efficiency.{p}", f"Share of the {p} peak that a large GEMM reaches, instead of efficiency.matrix.") for p in PRECISIONS),
     _share("efficiency.memory", "Share of memory bandwidth that a streaming kernel reaches."),
     _share("efficiency.attention", "Share of the bf16 peak that long prefill attention reaches."),
     _share("efficiency.portable_attention", "Share of the bf16 peak that attention kernels not tuned to this generation reach."),
@@ -127,6 +130,7 @@ SYSTEMS = (
     _value("nodes", "count", "1", 1, 1e6, "Servers in a unit."),
     _value("hosts", "count", "1", 0, 1e6, "CPU sockets in a unit."),
     Key("tiers.*.name", "string", "in-package, scale-up, scale-out or another name.", required=True),
+    _value("host_time", "fraction", "1", 0.1, 10, "Time of host code over that of two x86 sockets."),
     Key("tiers.*.topology", "string", "Shape of the network.", choices=TOPOLOGIES),
     _value("tiers.*.axes", "count", "1", 1, 6, "Axes of a torus."),
     Key("tiers.*.in_network_reduction", "boolean", "Whether switches add."),
@@ -136,6 +140,10 @@ SYSTEMS = (
     _value("tiers.*.base_latency", "time", "us", 0, 1e5, "Fixed part of a collective, whatever its size and group."),
     _share("tiers.*.efficiency", "Share of the datasheet bandwidth that a large collective reaches."),
     _value("tiers.*.oversubscription", "fraction", "1", 1, 100, "1 means non-blocking."),
+    _value("tiers.*.contention", "fraction", "1", 0, 1, "Exponent d of the rate (n/8)^-d of n > 8 devices in a switched domain."),
+    _share("tiers.*.direct", "Share of the rate at which kernels move short messages, where copy engines move long ones."),
+    _value("tiers.*.bulk_start", "time", "us", 0, 1e5, "Further start of long messages, where copy engines move them."),
+    _value("tiers.*.bulk_part", "memory", "MB", 0, 1e5, "Part of a buffer for one device from which messages are long."),
     _value("optics.count", "count", "1", 0, 1e7, "Optical modules in a unit."),
     _value("optics.mtbf", "time", "h", 1e3, 1e9, "Mean time between failures of one module."),
     *(_value(f"power.{part}", "power", "W", 0, 1e8, f"Power of {what} in a unit at work, DC side.") for part, what in CONSUMERS.items()),

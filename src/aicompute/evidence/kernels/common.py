@@ -80,8 +80,13 @@ def kernel_device(
     """A device that runs one kernel alone: nothing fuses the casts of its inputs."""
     precision = {"dense": word, "experts": word, "attention": "bf16", "kv": kv}
     device = inputs.device_record(accelerator_of(lib, accelerator), stack, precision, read)
-    launch, share = read(stack, "kernel.lone_cast_launch"), read(stack, "kernel.lone_cast_share")
-    return replace(device, kernel=replace(device.kernel, cast_launch=launch, cast_share=share))
+    kernel = replace(
+        device.kernel,
+        cast_launch=read(stack, "kernel.lone_cast_launch"),
+        cast_share=read(stack, "kernel.lone_cast_share"),
+        cast_growth=read(stack, "kernel.lone_cast_growth"),
+    )
+    return replace(device, kernel=kernel)
 
 
 def accelerator_of(lib: Library, name: str) -> Spec:
