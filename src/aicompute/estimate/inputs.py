@@ -259,6 +259,10 @@ def fabric_record(system: Spec, read: Reader = read_value) -> Fabric:
                 relay=0.0 if name == "in-package" else 1.0,
                 topology=str(system.get(f"{path}.topology", "switch")),
                 axes=read(system, f"{path}.axes", 3.0),
+                contention=read(system, f"{path}.contention", 0.05),
+                direct=read(system, f"{path}.direct", 1.0),
+                bulk_start=read(system, f"{path}.bulk_start", 0.0),
+                bulk_part=read(system, f"{path}.bulk_part", float("inf")),
             )
         )
     if not tiers:
@@ -275,10 +279,12 @@ def protocol_record(stack: Spec, read: Reader = read_value) -> Protocol:
         granularity=read(stack, "collective.granularity"),
         reduction_base=read(stack, "collective.reduction_base"),
         reduction_efficiency=read(stack, "collective.reduction_efficiency"),
-                contention=read(system, f"{path}.contention", 0.05),
-                direct=read(system, f"{path}.direct", 1.0),
-                bulk_start=read(system, f"{path}.bulk_start", 0.0),
-                bulk_part=read(system, f"{path}.bulk_part", float("inf")),
+        exchange_start=read(stack, "collective.exchange_start"),
+        exchange_part=read(stack, "collective.exchange_part"),
+        custom=read(stack, "custom_reduce.start", 0.0),
+        custom_peer=read(stack, "custom_reduce.peer", 0.0),
+        custom_second=read(stack, "custom_reduce.second", 0.0),
+        custom_efficiency=read(stack, "custom_reduce.efficiency", 1.0),
     )
 
 
@@ -293,6 +299,14 @@ def exchange_record(
     scale = read(stack, "exchange.dispatch_scale", 1.0)
     dispatch = PRECISIONS[word][2] * scale if PRECISIONS[word][2] < 2.0 else 2.0
     reached = read(stack, "exchange.efficiency")
+
+    def phase(name: str, payload: Array) -> ExchangePhase:
+        if name == "combine" and back < 2.0:  # results are cast on both ends where they travel in fewer bits
+            name, token = "cast", read(stack, f"{kernels}.cast_token", 0.0)
+        else:
+            token = read(stack, f"{kernels}.token", 0.0) + (read(stack, f"{kernels}.dispatch_cast", 0.0) if name == "dispatch" else 0.0)
+        return ExchangePhase(payload, token, 1.0 / read(stack, f"{kernels}.{name}_local", float("inf")))
+
     record = ExpertExchange(
         base=read(stack, "exchange.base"),
         per_doubling=read(stack, "exchange.per_doubling"),
@@ -300,12 +314,6 @@ def exchange_record(
         dispatch=phase("dispatch", dispatch),
         combine=phase("combine", back),
         engine=1.0 / read(stack, f"{kernels}.engine", float("inf")),
-        exchange_start=read(stack, "collective.exchange_start"),
-        exchange_part=read(stack, "collective.exchange_part"),
-        custom=read(stack, "custom_reduce.start", 0.0),
-        custom_peer=read(stack, "custom_reduce.peer", 0.0),
-        custom_second=read(stack, "custom_reduce.second", 0.0),
-        custom_efficiency=read(stack, "custom_reduce.efficiency", 1.0),
     )
     tiers = [replace(t, inverse_bandwidth=t.inverse_bandwidth / reached) for t in fabric]
     return record, (tiers[0], tiers[1], tiers[2], tiers[3])
@@ -315,14 +323,6 @@ _CASTS = {"fp8": "cast.fp8", "int8": "cast.fp8", "mxfp8": "cast.mxfp8", "nvfp4":
 
 
 def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
-
-    def phase(name: str, payload: Array) -> ExchangePhase:
-        if name == "combine" and back < 2.0:  # results are cast on both ends where they travel in fewer bits
-            name, token = "cast", read(stack, f"{kernels}.cast_token", 0.0)
-        else:
-            token = read(stack, f"{kernels}.token", 0.0) + (read(stack, f"{kernels}.dispatch_cast", 0.0) if name == "dispatch" else 0.0)
-        return ExchangePhase(payload, token, 1.0 / read(stack, f"{kernels}.{name}_local", float("inf")))
-
     """A training stack as numbers."""
     cast = _CASTS.get(precision["dense"])
     gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""))
