@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aicompute.machine.collectives import Members
 from aicompute.machine.expert_exchange import exchange_time
-from aicompute.machine.records import Device, ExpertExchange, Fabric, Rates
+from aicompute.machine.records import Device, ExpertExchange, Fabric, Kernel, Rates
 from aicompute.machine.roofline import matrix_time, matrix_traffic, overlap_pair
 from aicompute.numerics import Array
 from aicompute.workload.architecture import Architecture
@@ -33,6 +33,11 @@ def rates_of(device: Device, role: str) -> Rates:
     return rates
 
 
+def kernel_of(device: Device, role: str) -> Kernel:
+    """Shape penalties and fixed times of a device for a role of an operator."""
+    return device.expert_kernel if role == "experts" else device.kernel
+
+
 def operator_traffic(operator: Operator, device: Device) -> Array:
     """Bytes that one execution moves [B]."""
     if operator.is_matrix:
@@ -45,7 +50,7 @@ def operator_time(operator: Operator, device: Device, cache: bool = False) -> Ar
     """Time of one execution [s]; ``cache`` marks attention that streams a key-value cache."""
     o = operator
     if o.is_matrix:
-        return matrix_time(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role), device.bandwidth, device.kernel)
+        return matrix_time(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role), device.bandwidth, kernel_of(device, o.role))
     if o.role == "attention":
         rates, bandwidth = (device.cache_attention, device.kv_bandwidth) if cache else (device.attention, device.bandwidth)
         return overlap_pair(o.flops / rates.compute, o.traffic / bandwidth) + device.kernel.launch

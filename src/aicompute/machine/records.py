@@ -31,10 +31,20 @@ class Kernel:
     """Length of the inner dimension that start and end of the loop cost [1]."""
     launch: Array
     """Time of a kernel that is not hidden behind others [s]."""
+    step: Array = 0.0
+    """Time of the inner loop for each element of depth, however few rows and columns there are [s]."""
+    narrow_output: Array = 2.0
+    """Moved for an element of the result where inputs are smaller than 16 bits, scaling in a second pass included [B]."""
     cast_launch: Array = 0.0
     """Time of the kernel that casts 16-bit inputs to a smaller format, where one runs [s]."""
+    cast_growth: Array = 0.0
+    """Longest time over shortest of casts that move little, less one: many rows start more of them [1]."""
+    cast_rows: Array = 128.0
+    """Rows at which half of that growth is reached [1]."""
     cast_share: Array = 0.0
     """Share of the casts' memory traffic that no other kernel does on the way [1]; 0 where all casts are fused."""
+    pair: Array = 0.0
+    """Time to sort one pair of token and expert in and out again [s]; of kernels of routed experts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ class Device:
     capacity: Array
     """Memory that software can address [B]."""
     kernel: Kernel
+    expert_kernel: Kernel
+    """Of grouped products of routed experts."""
 
 
 @dataclass(frozen=True, slots=True)
