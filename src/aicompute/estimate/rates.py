@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aicompute.estimate.serving import EngineStep, Load, ServingPlan, ServingStack, emitted, engine_step, most_sequences
+from aicompute.estimate.serving import EngineStep, Load, ServingPlan, ServingStack, emitted, engine_step, mixed_steps, most_sequences
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.numerics import Array, ceil, maximum, minimum, where
 from aicompute.workload.architecture import Architecture
@@ -39,6 +39,10 @@ class Engine:
     def capacity(self, length: Array) -> Array:
         """Sequences of a full length that memory holds."""
         return most_sequences(self.arch, self.plan, length, self.device, self.stack, self.drafts)
+
+    def room(self, input_length: Array, output_length: Array) -> Array:
+        """Sequences that run at a time: an engine that does not keep room for whole answers holds more of them, at least one."""
+        return maximum(self.capacity(input_length + self.stack.reserved * output_length), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ def prefill_rate(engine: Engine, sequences: Array, input_length: Array, prefix: 
 def in_flight_rate(
     engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0, prefix: Array = 0.0
 ) -> Rate:
-    """An engine that prefills and decodes together, always full: each step carries the prompts that replace finished answers.
+    """An engine that prefills and decodes together, always full: steps carry the prompts that replace finished answers.
 
     Parameters
     ----------
@@ -138,22 +142,38 @@ def in_flight_rate(
     -------
     Rate.
 
+    Notes
+    -----
+    Where less than one prompt (or piece of one, where it is longer than a step takes) arrives in a step, that share of the steps carries one
+    and the others none; the step is their mean. Where groups of data-parallel attention are kept in balance, each takes one at a time.
+
     References
     ----------
     .. [1] G.-I. Yu et al., OSDI 2022 (Orca: iteration-level scheduling); A. Agrawal et al., arXiv:2403.02310 (chunked prefill).
     """
-    arriving = sequences * engine.gain / output_length
-    load = Load(
+    pieces = maximum(ceil(input_length / engine.stack.chunk), 1.0)
+    length = input_length / pieces
+    arriving = sequences * engine.gain / output_length * pieces
+    # groups that are kept in balance take a prompt each at a time
+    together = where(engine.stack.balanced > 0.0, engine.plan.dp, 1.0)
+    share = minimum(arriving / together, 1.0)
+    alone = Load(
         sequences,
         1.0 + engine.drafts,
         input_length + prefix + 0.5 * output_length,
-        arriving,
-        input_length,
-        prefix,
+        0.0,
+        1.0,
+        0.0,
         length_spread(input_length + prefix, output_length, variation),
+    )
+    with_prompts = replace(
+        alone,
+        prefill_sequences=maximum(arriving, together),
+        prefill_length=length,
+        prefill_prefix=prefix + 0.5 * (input_length - length),
         scattered=1.0,
     )
-    step = engine.step(load)
+    step = mixed_steps(engine.step(alone), engine.step(with_prompts), share)
     tpot = step.step / engine.gain
     rate = sequences / tpot
     return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step)
@@ -207,15 +227,20 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
 
     Notes
     -----
-    .. math:: \mathrm{TPOT} = t_d(b)/g + \varphi\,(b - 1)\,t_p / \mathrm{osl}
+    .. math::
 
-    with b the requests that decode, found by four rounds of b = c · osl · TPOT / cycle; what memory does not hold waits.
+        \mathrm{TTFT} = t_0 + k\,t_d + t_p \left(1 + \beta\,\frac{c - 1}{2}\right), \quad
+        \mathrm{TPOT} = \frac{t_d(b)}{g} + \varphi\,(b - 1)\,\frac{t_p}{\mathrm{osl}}
+
+    with b = c · osl · TPOT / cycle the requests that decode, found by four rounds. Answers of equal length end together, so that the next
+    prompts come in bursts: with β = 1 all at once, with 0 each alone. Measured waits do not grow with the share of time that
+    prefill takes, as they would for random arrivals. What memory does not hold waits for whole answers.
 
     References
     ----------
-    .. [1] J. Little, Operations Research 9 (1961) 383; L. Kleinrock, Queueing Systems I (1975), M/G/1 waiting.
+    .. [1] J. Little, Operations Research 9 (1961) 383.
     """
-    most = maximum(engine.capacity(input_length + output_length), 1.0)
+    most = engine.room(input_length, output_length)
     held = minimum(concurrency, most)
     active = held
     for _ in range(4):
@@ -223,9 +248,8 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
         stalls = engine.stack.interference * maximum(active - 1.0, 0.0) * added / output_length
         tpot = bare / engine.gain + stalls
         answer = output_length * tpot
-        busy = minimum(held * added / (held * added + answer + 1e-12), 0.95)
-        wait = added * (0.5 * busy / (1.0 - busy) + 0.5 * engine.stack.burst * (held - 1.0))
-        first = engine.stack.first_token_fixed + added + 0.5 * bare + minimum(wait, answer + held * added)
+        wait = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare
+        first = wait + added * (1.0 + 0.5 * engine.stack.burst * (held - 1.0))
         cycle = first + answer
         active = maximum(held * answer / cycle, minimum(held, 1.0))
     queue = where(concurrency > most, (concurrency / most - 1.0) * cycle, 0.0)
@@ -251,7 +275,7 @@ def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, out
     ----------
     .. [1] J. Little, Operations Research 9 (1961) 383; L. Kleinrock, Queueing Systems I (1975).
     """
-    most = maximum(engine.capacity(input_length + output_length), 1.0)
+    most = engine.room(input_length, output_length)
     full = in_flight_rate(engine, most, input_length, output_length)
     offered = minimum(request_rate, full.output_rate / output_length)
     active = minimum(most, maximum(offered * 1.0, 1.0))
@@ -261,7 +285,7 @@ def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, out
         tpot = bare / engine.gain / (1.0 - minimum(engine.stack.interference * busy, 0.95))
         active = maximum(minimum(most, offered * output_length * tpot), minimum(1.0, most))
     wait = added * 0.5 * busy / (1.0 - busy)
-    first = engine.stack.first_token_fixed + added + 0.5 * bare + wait
+    first = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare + added + wait
     step = engine.step(decode_load(active, engine.drafts, input_length, output_length))
     return Rate(offered * output_length, offered * input_length, tpot, first, active, step)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators, total_seconds
 from aicompute.machine.collectives import all_reduce_time, neighbour_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
-from aicompute.numerics import Array, floor, maximum, minimum, where
+from aicompute.numerics import Array, floor, maximum, minimum, sqrt, where
 from aicompute.plan.layout import place
 from aicompute.workload.architecture import Architecture
 from aicompute.workload.attention import context_attention, decode_attention, expanded_prefix
@@ -48,6 +48,8 @@ class ServingStack:
     elementwise: Array
     overlap_experts: Array
     overlap_tensor: Array
+    overlap_host: Array
+    """Share of the host's work on a step that runs while devices work on another."""
     reduce_fixed: Array
     imbalance: Array
     redundant_experts: Array
@@ -55,7 +57,10 @@ class ServingStack:
     """1 where sequences are spread by length, 0 where the fullest rank sets the pace."""
     interference: Array
     first_token_fixed: Array
+    first_token_steps: Array
     burst: Array
+    reserved: Array
+    """Share of an answer's cache that has to be free when a request starts: 1 keeps room for all of it, 0.5 for the mean."""
     reserve: Array
     memory_share: Array
     max_sequences: Array
@@ -115,10 +120,10 @@ def redundancy(arch: Architecture, plan: ServingPlan, stack: ServingStack) -> Ar
     return maximum(copies, plan.ep - arch.num_experts)
 
 
-def fullest_prefill(load: Load, plan: ServingPlan) -> Array:
+def fullest_prefill(load: Load, plan: ServingPlan, stack: ServingStack) -> Array:
     """Prompts on the attention group that gets most in a step, over the mean: groups wait for each other at every exchange."""
     each = maximum(load.prefill_sequences / plan.dp / plan.pp, 1e-9)
-    return minimum(fullest_rank(each, load.scattered, plan.dp), plan.dp)
+    return where(stack.balanced > 0.0, 1.0, minimum(fullest_rank(each, load.scattered, plan.dp), plan.dp))
 
 
 def step_operators(
@@ -140,7 +145,10 @@ def step_operators(
     if arch.num_moe_layers:
         places = arch.num_experts + redundancy(arch, plan, stack)
         touched = touched_share(total, arch.experts_per_token * 1.0, arch.num_experts * 1.0)
-        experts = maximum(places / plan.ep * touched, minimum(1.0, total))
+        mean = places / plan.ep * touched
+        # with few tokens ranks differ in how many of their experts get any; the fullest is waited for
+        experts = minimum(mean * fullest_rank(mean, sqrt(1.0 - touched), plan.ep), places / plan.ep)
+        experts = maximum(experts, minimum(1.0, total))
         share = total * arch.experts_per_token / plan.ep
         skew = stack.imbalance * fullest_rank(maximum(share, 1.0), 1.0, plan.ep)
         rows = maximum(share * minimum(skew, plan.ep * 1.0) / experts, minimum(total, 1.0))
@@ -189,7 +197,7 @@ def engine_step(
     .. [1] P. Patel et al., arXiv:2311.18677 (phases); A. Agrawal et al., arXiv:2403.02310 (mixed steps); DeepSeek-AI, arXiv:2412.19437,
     section 3.4.
     """
-    busiest = fullest_prefill(load, plan)
+    busiest = fullest_prefill(load, plan, stack)
     # each attention group has its own sequences
     local = (load.sequences * load.queries / plan.pp + load.prefill_sequences * load.prefill_length / plan.pp * busiest) / plan.dp
     ops, cores = step_operators(arch, plan, load, device, stack, busiest, local)
@@ -230,14 +238,14 @@ def engine_step(
         "tensor parallel": tensor * (1.0 - stack.overlap_tensor),
         "pipeline sends": hops,
         "layer launches": layer_fixed,
-        "host": fixed,
     }
     # no more of the exchange hides than there are kernels to hide behind
     kernels = sum((parts[name] for name in _KERNELS), 0.0)
     parts["expert exchange"] = experts - minimum(stack.overlap_experts * experts, kernels)
+    parts["host"] = fixed - minimum(stack.overlap_host * fixed, sum(parts.values(), 0.0))
     body = sum(parts.values(), 0.0)
     # each draft token runs a layer of two blocks of its own and the head
-    parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - fixed) / pairs + parts["head"])
+    parts["drafts"] = drafts * (stack.draft_cost * (body - parts["head"] - parts["host"]) / pairs + parts["head"])
     step = body + parts["drafts"]
     exposed = parts["tensor parallel"] + parts["expert exchange"] + hops
     everything = timed + timed_cores + vocabulary
@@ -245,6 +253,35 @@ def engine_step(
     traffic = sum((t.traffic for t in everything), 0.0) / plan.pp
     communication = {"tensor parallel": tensor, "expert exchange": experts, "pipeline sends": hops}
     return EngineStep(step, parts, communication, exposed, everything, flops, traffic, sum(communication.values(), 0.0))
+
+
+def mixed_steps(alone: EngineStep, mixed: EngineStep, share: Array) -> EngineStep:
+    """The mean of steps of which a share carries prompts, part by part."""
+
+    def mean(a: Array, b: Array) -> Array:
+        return (1.0 - share) * a + share * b
+
+    def part(timed: list[Timed], weight: Array, prefix: str) -> list[Timed]:
+        return [
+            Timed(
+                replace(t.operator, name=prefix + t.operator.name, count=t.operator.count * weight),
+                t.seconds * weight,
+                t.flops * weight,
+                t.traffic * weight,
+            )
+            for t in timed
+        ]
+
+    return EngineStep(
+        mean(alone.step, mixed.step),
+        {name: mean(alone.parts[name], mixed.parts[name]) for name in alone.parts},
+        {name: mean(alone.communication[name], mixed.communication[name]) for name in alone.communication},
+        mean(alone.exposed, mixed.exposed),
+        part(alone.timed, 1.0 - share, "") + part(mixed.timed, share, "with prompts: "),
+        mean(alone.flops, mixed.flops),
+        mean(alone.traffic, mixed.traffic),
+        mean(alone.wire, mixed.wire),
+    )
 
 
 def weight_memory(arch: Architecture, plan: ServingPlan, device: Device, stack: ServingStack, drafts: Array) -> Array:

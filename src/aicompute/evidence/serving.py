@@ -305,7 +305,7 @@ def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = input
     engine = case_engine(lib, case, read)
     isl, osl = case.input_length, case.output_length
     each = case.sequences / case.engines
-    room = maximum(engine.capacity(isl + osl), 1.0)
+    room = engine.room(isl, osl)
     if case.manner == "prefill":
         batch = case.plan.dp * maximum(engine.stack.chunk * 2.0 / isl, 1.0)
         rate = prefill_rate(engine, where(case.plan.dp > 1.0, batch, maximum(each, 1.0)), isl)
