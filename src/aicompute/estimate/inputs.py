@@ -186,12 +186,21 @@ def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
     return Rates(compute, weights, 2.0 if wide else activations)
 
 
+def expert_kernels(word: str) -> str:
+    """Which kernels of routed experts a format runs on: a stack's own, those for scales in blocks, or those for 4 bits."""
+    _, weights, activations = PRECISIONS[word]
+    if weights < 0.75 and activations < 2.0:
+        return "narrow_experts"
+    return "block_experts" if word in ("fp8", "mxfp8") else "experts"
+
+
 def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> Device:
     """One device under a stack, at a precision map."""
     devices = read(accelerator, "devices")
     training = stack.get("kind") == "training"
     dense = rates(accelerator, precision["dense"], read(stack, "reached.dense"), read)
-    experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, "reached.experts"), read)
+    grouped = "reached.experts" if training else f"reached.{expert_kernels(precision['experts'])}"
+    experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, grouped), read)
     head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
     top = read(accelerator, "peak.bf16") / devices
     tuned = read(stack, "attention.tuned", 1.0)

@@ -37,7 +37,11 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
 
     All tokens of all ranks are there and get sorted. One set of weights is used again and again, so caches hold what fits.
     """
-    device = kernel_device(lib, labels["accelerator"], stack, number_format(labels["moe_dtype"], "moe_dtype"), read=read)
+    accelerator, word = accelerator_of(lib, labels["accelerator"]), labels["moe_dtype"].lower()
+    device = kernel_device(lib, accelerator.id, stack, number_format(word, "moe_dtype"), read=read)
+    if word == "fp8":  # one scale a tensor: the kernels of 16 bits
+        reached = read(stack, "reached.dense") * read(stack, "reached.experts")
+        device = replace(device, experts=inputs.rates(accelerator, word, reached, read))
     tokens, hidden, copies, experts, ranks = (c[name] for name in ("num_tokens", "hidden_size", "topk", "num_experts", "moe_ep_size"))
     width = c["inter_size"] / c["moe_tp_size"]
     loads = np.array([rank_loads(labels["distribution"], *map(int, row)) for row in zip(tokens, copies, experts, ranks, strict=True)])
@@ -45,7 +49,7 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     used = np.maximum(touched, 1e-9)
     bare = _ungated(lib)
     gate = np.array([1.0 if shape in bare else 2.0 for shape in zip(experts, copies, c["inter_size"], strict=True)])
-    rates = _cached(device.experts, (1.0 + gate) * hidden * width * used, accelerator_of(lib, labels["accelerator"]), read)
+    rates = _cached(device.experts, (1.0 + gate) * hidden * width * used, accelerator, read)
     up = matrix_time(work / used, gate * width, hidden, touched, rates, device.bandwidth, device.expert_kernel)
     down = matrix_time(work / used, hidden, width, touched, rates, device.bandwidth, device.expert_kernel)
     return 1e6 * (up + down + 2.0 * device.expert_kernel.pair * (tokens * copies - work))
