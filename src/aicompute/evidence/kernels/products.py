@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from aicompute.estimate import inputs
-from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, kernel_device, number_format
+from aicompute.evidence.kernels.common import PRIOR, Columns, Labels, accelerator_of, kernel_device, number_format
 from aicompute.evidence.kernels.loads import rank_loads
 from aicompute.machine.records import Rates
 from aicompute.machine.roofline import matrix_time
@@ -39,9 +39,11 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     """
     accelerator, word = accelerator_of(lib, labels["accelerator"]), labels["moe_dtype"].lower()
     device = kernel_device(lib, accelerator.id, stack, number_format(word, "moe_dtype"), read=read)
-    if word == "fp8":  # one scale a tensor: the kernels of 16 bits
-        reached = read(stack, "reached.dense") * read(stack, "reached.experts")
-        device = replace(device, experts=inputs.rates(accelerator, word, reached, read))
+    if word in ("fp8", "fp8_block"):
+        # one scale a tensor runs on the kernels of 16 bits; scales in blocks on those that all software has, not on a deployment's own
+        path, of = ("reached.experts", stack) if word == "fp8" else ("reached.block_experts", lib.load("stacks", PRIOR))
+        rates = inputs.rates(accelerator, "fp8", read(stack, "reached.dense") * read(of, path), read)
+        device = replace(device, experts=rates)
     tokens, hidden, copies, experts, ranks = (c[name] for name in ("num_tokens", "hidden_size", "topk", "num_experts", "moe_ep_size"))
     width = c["inter_size"] / c["moe_tp_size"]
     loads = np.array([rank_loads(labels["distribution"], *map(int, row)) for row in zip(tokens, copies, experts, ranks, strict=True)])
@@ -49,9 +51,9 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     used = np.maximum(touched, 1e-9)
     bare = _ungated(lib)
     gate = np.array([1.0 if shape in bare else 2.0 for shape in zip(experts, copies, c["inter_size"], strict=True)])
-    rates = _cached(device.experts, (1.0 + gate) * hidden * width * used, accelerator, read)
-    up = matrix_time(work / used, gate * width, hidden, touched, rates, device.bandwidth, device.expert_kernel)
-    down = matrix_time(work / used, hidden, width, touched, rates, device.bandwidth, device.expert_kernel)
+    cached = _cached(device.experts, (1.0 + gate) * hidden * width * used, accelerator, read)
+    up = matrix_time(work / used, gate * width, hidden, touched, cached, device.bandwidth, device.expert_kernel)
+    down = matrix_time(work / used, hidden, width, touched, cached, device.bandwidth, device.expert_kernel)
     return 1e6 * (up + down + 2.0 * device.expert_kernel.pair * (tokens * copies - work))
 
 
