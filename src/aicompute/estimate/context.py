@@ -250,7 +250,7 @@ def drawn(s: Scene, count: int) -> Records:
 
 def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0, power_factor: Array = 1.0) -> Records:
     """Numbers of a scene, read by ``read``."""
-    fabric = inputs.fabric_record(s.system, read)
+    fabric = inputs.fabric_record(s.system, read, s.stack)
     exchange, wires = inputs.exchange_record(s.stack, s.precision, fabric, read)
     a = s.accelerator
     return Records(

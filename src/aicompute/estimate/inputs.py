@@ -252,12 +252,14 @@ def _expert_kernel(kernel: Kernel, stack: Spec, read: Reader) -> Kernel:
     )
 
 
-def fabric_record(system: Spec, read: Reader = read_value) -> Fabric:
-    """The tiers of a system, padded to four with copies of the last that cost nothing more."""
+def fabric_record(system: Spec, read: Reader = read_value, stack: Spec | None = None) -> Fabric:
+    """The tiers of a system at what a stack reaches of them, padded to four with copies of the last that cost nothing more."""
     tiers = []
+    network = 1.0 if stack is None else read(stack, "reached.network", 1.0)
     for name in system.get("tiers"):
         path = f"tiers.{name}"
-        reached = read(system, f"{path}.bandwidth") * minimum(read(system, f"{path}.efficiency", 0.85), 1.0)
+        share = network if name == "scale-out" else 1.0
+        reached = read(system, f"{path}.bandwidth") * minimum(read(system, f"{path}.efficiency", 0.85) * share, 1.0)
         tiers.append(
             Tier(
                 domain=read(system, f"{path}.domain"),
@@ -348,6 +350,7 @@ def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reade
         overlap_tensor=read(stack, "overlap.tensor"),
         overlap_data=read(stack, "overlap.data"),
         overlap_experts=read(stack, "overlap.experts"),
+        overlap_everywhere=read(stack, "overlap.everywhere"),
         overlap_context=read(stack, "overlap.context"),
         overlap_pipeline=read(stack, "overlap.pipeline"),
         step_fixed=read(stack, "step.fixed"),

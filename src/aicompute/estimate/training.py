@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators,
 from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, Mask, ceil, maximum, minimum, smooth_maximum, where
+from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -23,6 +23,9 @@ from aicompute.workload.footprint import (
 )
 from aicompute.workload.operators import Operator, feed_forward, head, mixer_projections
 from aicompute.workload.streams import cast_elements, layer_streams
+
+LOGITS = 12.0
+"""Least traffic of a logit beside its products: read for the loss in 32 bits, and again for the gradient, which is written [B]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class TrainingStack:
     overlap_tensor: Array
     overlap_data: Array
     overlap_experts: Array
+    overlap_everywhere: Array
+    """1 where expert exchange hides inside the scale-up domain and without interleaving too."""
     overlap_context: Array
     overlap_pipeline: Array
     step_fixed: Array
@@ -163,16 +168,19 @@ def training_step(
     backward = 2.0 * k.products + stack.attention_backward * k.attention + k.streams_back
     again_streams = maximum(again, where(plan.recompute >= 1.0, stack.flash, 0.0))
     repeated = again * k.products + again_streams * k.streams + again_core * k.attention
-    kernels = smooth_maximum(forward, k.host) + smooth_maximum(backward + repeated, 2.0 * k.host)
-    waiting = maximum(kernels - forward - backward - repeated, 0.0)  # for the host; not below zero by rounding
+    kernels = forward + backward + repeated
     tensor = t.tensor * (1.0 - stack.overlap_tensor)
     directions = 2.0 + again
     # no more hides than there are kernels to hide behind
-    experts = t.experts - where(t.apart, minimum(stack.overlap_experts * t.experts, kernels / directions), 0.0)
+    experts = t.experts - minimum(t.hidden * t.experts, kernels / directions)
     context = minimum(maximum(t.context - k.attention, 0.0) + (1.0 - stack.overlap_context) * t.context, t.context)
-    layer = kernels + directions * (tensor + experts) + 3.0 * context
+    # the host launches ahead of the device, and is waited for where it is the slower one
+    ahead = smooth_maximum(forward + tensor + experts + context, k.host)
+    back = smooth_maximum(backward + repeated + (1.0 + again) * (tensor + experts) + 2.0 * context, (2.0 + again) * k.host)
+    layer = ahead + back
+    waiting = maximum(layer - kernels - directions * (tensor + experts) - 3.0 * context, 0.0)  # not below zero by rounding
     # layers that predict further tokens sit beside the head, each with a head of its own
-    head_both = 3.0 * k.head * (1.0 + arch.mtp_layers)
+    head_both = (3.0 * k.head + k.logits) * (1.0 + arch.mtp_layers)
     predictors = arch.mtp_layers * 2.0 * layers / arch.blocks * layer
     tail = head_both + predictors
 
@@ -235,6 +243,8 @@ class _Kernels:
     host: Array
     """Of launching the layer's kernels."""
     head: Array
+    logits: Array
+    """Loss over the vocabulary and its gradient, both directions."""
     flops: Array
     core_flops: Array
     head_flops: Array
@@ -270,6 +280,7 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
         streams_back=streams_back,
         host=host,
         head=total_seconds(vocabulary),
+        logits=stream_time(stack.passes * LOGITS * tokens * arch.vocab_size / plan.tp, device.bandwidth),
         flops=sum((t.flops for t in timed), 0.0),
         core_flops=sum((t.flops for t in cores), 0.0),
         head_flops=sum((t.flops for t in vocabulary), 0.0),
@@ -284,8 +295,9 @@ class _Traffic:
 
     tensor: Array
     experts: Array
-    apart: Mask
-    """Whether expert exchange leaves the scale-up domain and another micro-batch is at hand to compute meanwhile."""
+    hidden: Array
+    """Share of expert exchange that can hide: where it leaves the scale-up domain and another micro-batch is at hand to compute meanwhile,
+    or everywhere [1]."""
     context: Array
     stage: Array
 
@@ -308,13 +320,14 @@ def _layer_traffic(
     gathers = 2.0 * blocks * gather_time(width, tensor_span, fabric, protocol)
     reduces = blocks * all_reduce_time(width, tensor_span, fabric, protocol)
     experts: Array = 0.0
-    apart: Mask = False
+    hidden: Array = 0.0
     if arch.num_moe_layers:
         span = place(plan.ep, plan.expert_tp, fabric).members
         sent = tokens / plan.tp * plan.expert_tp * stack.imbalance
         experts = expert_round_trip(arch, sent, span, wires, exchange) * arch.num_moe_layers / arch.num_layers
         inside = where(fabric[0].relay > 0.0, span[0], span[1])  # of the scale-up domain; dies of one package are no domain
-        apart = (inside < plan.ep) & (plan.chunks * plan.pp > plan.pp)
+        interleaved = (inside < plan.ep) & (plan.chunks * plan.pp > plan.pp)
+        hidden = stack.overlap_experts * where(interleaved, 1.0, stack.overlap_everywhere)
     key_value: Array
     if arch.attention == "mla":
         key_value = arch.num_heads / plan.tp * (arch.qk_head_dim + arch.value_head_dim)
@@ -324,7 +337,7 @@ def _layer_traffic(
     return _Traffic(
         tensor=where(plan.tp > 1.0, where(plan.sequence_parallel > 0.0, gathers, reduces), 0.0),
         experts=experts,
-        apart=apart,
+        hidden=hidden,
         context=ring_pass_time(2.0 * tokens * key_value, plan.tp, plan.cp, fabric),
         stage=2.0 * neighbour_time(width / sharded, plan.tp * plan.cp * plan.dp, plan.pp, fabric) * plan.chunks,
     )

@@ -78,6 +78,16 @@ def row_architecture(lib: Library, row: Mapping[str, str]) -> Architecture:
     return Architecture.from_mapping(known)
 
 
+def row_stack(lib: Library, row: Mapping[str, str]) -> Spec:
+    """The stack of a row: the one it names, or the release before where the row is older than that; the prior where nobody knows it."""
+    try:
+        stack = lib.load("stacks", row.get("stack") or "")
+    except UsageError:
+        return lib.load("stacks", PRIOR)
+    date, since = (row.get("date") or "").strip(), str(stack.get("defaults.since", ""))
+    return lib.load("stacks", str(stack.get("defaults.earlier"))) if date and date < since else stack
+
+
 def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     """Complete a row: defaults for empty cells come from the stack.
 
@@ -87,10 +97,7 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
         Unknown accelerator, or a plan that does not make sense.
     """
     arch = row_architecture(lib, row)
-    try:
-        stack = lib.load("stacks", row.get("stack") or "")
-    except UsageError:  # nobody knows it
-        stack = lib.load("stacks", PRIOR)
+    stack = row_stack(lib, row)
     system_spec, accelerator = row_system(lib, row)
     devices = number(row, "n_accelerators") * accelerator.si("devices")
     if not devices:
@@ -130,9 +137,10 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
     precision = inputs.precision_map(case.precision, inputs.SIXTEEN_BITS)
+    precision["dense"] = precision["experts"]  # recipes run every linear layer in the format they name
     precision["dispatch"] = "bf16"
     device = inputs.device_record(accelerator, stack, precision, read)
-    fabric = inputs.fabric_record(system, read)
+    fabric = inputs.fabric_record(system, read, stack)
     exchange, wires = inputs.exchange_record(stack, precision, fabric, read)
     return training_step(
         case.arch,
