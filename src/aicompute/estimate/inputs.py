@@ -271,6 +271,8 @@ def fabric_record(system: Spec, read: Reader = read_value, stack: Spec | None = 
                 topology=str(system.get(f"{path}.topology", "switch")),
                 axes=read(system, f"{path}.axes", 3.0),
                 contention=read(system, f"{path}.contention", 0.05),
+                passes=read(system, f"{path}.passes", 2.0),
+                pairwise=read(system, f"{path}.pairwise", 0.0),
                 direct=read(system, f"{path}.direct", 1.0),
                 bulk_start=read(system, f"{path}.bulk_start", 0.0),
                 bulk_part=read(system, f"{path}.bulk_part", float("inf")),

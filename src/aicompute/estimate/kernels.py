@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aicompute.machine.collectives import Members
 from aicompute.machine.expert_exchange import exchange_time
+from aicompute.machine.links import Members
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Kernel, Rates
 from aicompute.machine.roofline import matrix_time, matrix_traffic, overlap_pair
 from aicompute.numerics import Array

@@ -4,145 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aicompute.machine.records import Fabric, Protocol, Tier
+from aicompute.machine.links import Members, exchange_inverse, gather_inverse, link_inverse, outermost, sizes
+from aicompute.machine.records import Fabric, Protocol
 from aicompute.numerics import Array, log2, maximum, minimum, sqrt, where
-
-Members = tuple[Array, Array, Array, Array]
 
 _LOADS_AND_STORES = ("switch", "mesh")
 """Topologies whose devices write into each other's memory, as an engine's own all-reduce does."""
-
-
-def sizes(members: Members) -> tuple[tuple[Array, Array], ...]:
-    """Members inside a domain of the tier below, and inside a domain of this tier."""
-    return tuple(zip((1.0, *members[:3]), members, strict=True))
-
-
-def gather_inverse(tier: Tier, steps: Array) -> Array:
-    r"""Inverse bandwidth that a device has towards ``steps`` members in a tier, itself among them.
-
-    Parameters
-    ----------
-    tier : Tier
-    steps : shape (...)   Members of the group in the tier [1].
-
-    Returns
-    -------
-    shape (...) [s/B].
-
-    Notes
-    -----
-    A full mesh of D devices has one link to each: g members use (g - 1)/(D - 1) of them. A torus of a axes gives a group of g about
-    log4(g) axes, at least one. Through memory of the host, g devices reach (2/g)^2 of what two reach (one host: 20, 5 and 1.5 GB/s for
-    2, 4 and 8). Elsewhere any two devices have the whole bandwidth, but switches lose (n/8)^d beyond eight members: expert exchange on GB200
-    racks gives d = 0.10, with which the published 850 GB/s of an all-reduce among 72 GPUs comes out too.
-
-    References
-    ----------
-    .. [1] E. Chan et al., Concurrency Computat. Pract. Exper. 19 (2007) 1749, section 6 (meshes and hypercubes).
-
-    Examples
-    --------
-    >>> from aicompute.machine.records import Tier
-    >>> gather_inverse(Tier(8.0, 1.0, 0.0, 0.0, 0.0, topology="mesh"), 2.0)
-    7.0
-    """
-    if tier.topology == "mesh":
-        return tier.inverse_bandwidth * maximum((tier.domain - 1.0) / maximum(steps - 1.0, 1.0), 1.0)
-    if tier.topology == "torus":
-        return tier.inverse_bandwidth * tier.axes / torus_axes(tier, steps)
-    if tier.topology == "bus":
-        return tier.inverse_bandwidth * maximum(0.5 * steps, 1.0) ** 2.0
-    if tier.topology == "switch":
-        return tier.inverse_bandwidth * maximum(0.125 * steps, 1.0) ** tier.contention
-    return tier.inverse_bandwidth
-
-
-def torus_axes(tier: Tier, steps: Array) -> Array:
-    """Axes of a torus that a compact group of ``steps`` members spans [1].
-
-    Parameters
-    ----------
-    tier : Tier
-    steps : shape (...)   Members [1].
-
-    Returns
-    -------
-    shape (...), from 1 to the axes of the torus.
-
-    References
-    ----------
-    .. [1] N. Jouppi et al., arXiv:2304.01433 (TPU v4: cubes of 4 x 4 x 4).
-
-    Examples
-    --------
-    >>> from aicompute.machine.records import Tier
-    >>> torus_axes(Tier(4096.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0), 16.0)
-    2.0
-    """
-    return minimum(tier.axes, maximum(0.5 * log2(maximum(steps, 1.0)), 1.0))
-
-
-def exchange_inverse(tier: Tier, steps: Array) -> Array:
-    r"""Inverse bandwidth of a device in a uniform all-to-all among ``steps`` members in a tier.
-
-    Parameters
-    ----------
-    tier : Tier
-    steps : shape (...)   Members of the group in the tier [1].
-
-    Returns
-    -------
-    shape (...) [s/B].
-
-    Notes
-    -----
-    On a torus each message takes a/4 g^{1/a} hops on average and so uses as many links; with the links of its axes this gives the
-    bisection limit.
-
-    References
-    ----------
-    .. [1] W. Dally, B. Towles, Principles and Practices of Interconnection Networks (2004), section 5.2.
-
-    Examples
-    --------
-    >>> from aicompute.machine.records import Tier
-    >>> round(exchange_inverse(Tier(4096.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0), 4096.0), 6)
-    12.0
-    """
-    inverse = gather_inverse(tier, steps)
-    if tier.topology == "torus":
-        axes = torus_axes(tier, steps)
-        return inverse * maximum(0.25 * axes * maximum(steps, 1.0) ** (1.0 / axes), 1.0)
-    return inverse
-
-
-def link_inverse(tier: Tier) -> Array:
-    """Inverse bandwidth between two neighbours in a tier [s/B].
-
-    Parameters
-    ----------
-    tier : Tier
-
-    Returns
-    -------
-    shape (...) [s/B].
-
-    References
-    ----------
-    .. [1] N. Jouppi et al., arXiv:2304.01433 (six links a chip).
-
-    Examples
-    --------
-    >>> from aicompute.machine.records import Tier
-    >>> link_inverse(Tier(64.0, 1.0, 0.0, 0.0, 0.0, topology="torus", axes=3.0))
-    6.0
-    """
-    if tier.topology == "mesh":
-        return tier.inverse_bandwidth * maximum(tier.domain - 1.0, 1.0)
-    if tier.topology == "torus":
-        return tier.inverse_bandwidth * 2.0 * tier.axes
-    return tier.inverse_bandwidth
 
 
 def wire_time(message: Array, members: Members, fabric: Fabric, granularity: Array = 0.0) -> Array:
@@ -247,6 +114,32 @@ def start_time(members: Members, fabric: Fabric, rounds: Callable[[Array], Array
     return base, hops
 
 
+def pipelined(members: Members, fabric: Fabric, protocol: Protocol) -> Array:
+    """Extra traffic of a pipelined ring, over the group's size; none where all read from all.
+
+    Parameters
+    ----------
+    members : four of shape (...)   Members inside one domain of each tier [1].
+    fabric, protocol                Tiers; constants of the library.
+
+    Returns
+    -------
+    shape (...) [1].
+
+    References
+    ----------
+    .. [1] R. Thakur, R. Rabenseifner, W. Gropp, Int. J. High Perform. Comput. Appl. 19 (2005) 49.
+
+    Examples
+    --------
+    >>> from aicompute.machine.records import Tier
+    >>> t = Tier(8.0, 0.0, 5e-6, 1e-6, 0.0, passes=1.0)
+    >>> pipelined((8.0, 8.0, 8.0, 8.0), (t, t, t, t), Protocol(0.0, 0.8, 0.0, 1.0))
+    0.0
+    """
+    return protocol.granularity * (outermost(members, fabric, lambda t: t.passes, 2.0) - 1.0)
+
+
 def moved_time(wire: Array, part: Array, members: Members, fabric: Fabric) -> Array:
     r"""Time on the wire with the manner in which a library moves short and long messages.
 
@@ -279,12 +172,11 @@ def moved_time(wire: Array, part: Array, members: Members, fabric: Fabric) -> Ar
     >>> [round(moved_time(40e-6, part, (8.0,) * 4, (t, t, t, t)) * 1e6) for part in (5e5, 2e6)]
     [80, 100]
     """
-    direct: Array = 1.0
-    start: Array = 0.0
-    limit: Array = float("inf")
-    for (below, here), tier in zip(sizes(members), fabric, strict=True):
-        used = here / below > 1.0
-        direct, start, limit = where(used, tier.direct, direct), where(used, tier.bulk_start, start), where(used, tier.bulk_part, limit)
+    direct, start, limit = (
+        outermost(members, fabric, lambda t: t.direct, 1.0),
+        outermost(members, fabric, lambda t: t.bulk_start, 0.0),
+        outermost(members, fabric, lambda t: t.bulk_part, float("inf")),
+    )
     return where(part < limit, minimum(wire / direct, wire + start), wire + start)
 
 
@@ -320,7 +212,7 @@ def gather_time(message: Array, members: Members, fabric: Fabric, protocol: Prot
     0.0
     """
     base, hops = start_time(members, fabric)
-    wire = wire_time(message, members, fabric, protocol.granularity)
+    wire = wire_time(message, members, fabric, pipelined(members, fabric, protocol))
     return base + hops + moved_time(wire, message / members[3], members, fabric) + sqrt(protocol.ramp * base * wire)
 
 
@@ -343,9 +235,9 @@ def custom_all_reduce_time(message: Array, members: Members, fabric: Fabric, pro
         c = \kappa a_1 (1 + p (n - 1)), \quad t = \min\left(c + \frac{(n - 1) M}{e \beta},\
         c + s \kappa a_1 + \frac{2 (n - 1)}{n} \frac{M}{e \beta}\right)
 
-    One phase in which all send all to all, or two (reduce-scatter, all-gather). The start is a few round trips of flags, so it scales with the
-    hop a1 of the link: 3.7 hops in TensorRT-LLM, 5 in vLLM and SGLang. Median error 8 % on 1,404 measurements, p90 38 %: two versions of the
-    software stand under one label.
+    One phase in which all send all to all, or two (reduce-scatter, all-gather). The start is a few round trips of flags, so it scales
+    with the hop a1 of the link: 3.7 hops in TensorRT-LLM, 5 in vLLM and SGLang. Median error 7 % on 1,404 measurements, p90 36 %: two
+    versions of the software stand under one label.
 
     References
     ----------
@@ -402,13 +294,16 @@ def all_reduce_time(message: Array, members: Members, fabric: Fabric, protocol: 
     0.14
     """
     base, hops = start_time(members, fabric)
-    wire = 2.0 * wire_time(message, members, fabric, protocol.granularity)
-    ring = base + 2.0 * hops + moved_time(wire, 0.5 * message / members[3], members, fabric) + sqrt(protocol.ramp * base * wire)
+    round_trip = 2.0 * wire_time(message, members, fabric, pipelined(members, fabric, protocol))
+    passes = outermost(members, fabric, lambda t: t.passes, 2.0)
+    moved = moved_time(round_trip, 0.5 * message / members[3], members, fabric)
+    ring = base + passes * hops + moved + sqrt(protocol.ramp * base * round_trip)
     size = members[3]
     switched: Array = float("inf")
     for (below, here), tier in zip(sizes(members), fabric, strict=True):
         whole = (here >= size) & (below <= 1.0) & (tier.reduction > 0.0) & (size > 2.0)
-        once = tier.base + protocol.reduction_base + message * (1.0 + 1.0 / size) * gather_inverse(tier, size) / protocol.reduction_efficiency
+        wire = message * (1.0 + 1.0 / size) * gather_inverse(tier, size) / protocol.reduction_efficiency
+        once = tier.base + protocol.reduction_base + wire
         switched = minimum(switched, where(whole, once, float("inf")))
     own = custom_all_reduce_time(message, members, fabric, protocol)
     return where(size > 1.0, minimum(minimum(ring, switched), own), 0.0)
@@ -429,10 +324,13 @@ def all_to_all_time(message: Array, members: Members, fabric: Fabric, protocol: 
 
     Notes
     -----
-    .. math:: t = a_0 + a_1 \log_2 n + x a_0 \frac{q}{q + q_0} + w + \sqrt{k\,a_0\,w}, \quad w = \max_t M\,\frac{m_t - m_{t-1}}{n}\,\frac{1}{e_t \beta_t}
+    .. math::
+        t = (a_0 + a_1 \log_2 n) p + x a_0 \frac{q}{q + q_0} + w + \sqrt{k\,a_0\,w}, \quad
+        w = \max_t M\,\frac{m_t - m_{t-1}}{n}\,\frac{1}{e_t \beta_t}
 
-    Protocol change of a gather; parts q beyond some KiB leave the low-latency protocol and start later. Nothing that crosses a tier is shared
-    by the devices of a domain. Sends among few devices of a mesh or torus pay for its links as in `exchange_time`. Median error 8 %.
+    Protocol change of a gather; parts q beyond some KiB leave the low-latency protocol and start later. Some libraries start all of them
+    later (p). Nothing that crosses a tier is shared by the devices of a domain. Sends among few devices of a mesh or torus pay for its
+    links as in `exchange_time`. Median error 8 %.
 
     References
     ----------
@@ -452,8 +350,9 @@ def all_to_all_time(message: Array, members: Members, fabric: Fabric, protocol: 
     wire: Array = 0.0
     for (below, here), tier in zip(sizes(members), fabric, strict=True):
         wire = maximum(wire, (here - below) / size * exchange_inverse(tier, here / below))
-    wire = message * wire * (1.0 + protocol.granularity / size)
-    return base + hops + later + moved_time(wire, 0.0, members, fabric) + sqrt(protocol.ramp * base * wire)
+    wire = message * wire * (1.0 + pipelined(members, fabric, protocol) / size)
+    start = (base + hops) * (1.0 + outermost(members, fabric, lambda t: t.pairwise, 0.0)) + later
+    return start + moved_time(wire, 0.0, members, fabric) + sqrt(protocol.ramp * base * wire)
 
 
 def neighbour_time(message: Array, stride: Array, group: Array, fabric: Fabric) -> Array:

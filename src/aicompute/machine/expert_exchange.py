@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aicompute.machine.collectives import Members, exchange_inverse, sizes
+from aicompute.machine.links import Members, exchange_inverse, sizes
 from aicompute.machine.records import ExchangePhase, ExpertExchange, Fabric
 from aicompute.numerics import Array, log2, maximum, minimum, where
 

@@ -88,12 +88,16 @@ class Tier:
     relay: Array = 1.0
     """1 where the devices of a domain pass on for each other what enters it, 0 where each fetches its own (dies of one package)."""
     topology: str = "switch"
-    """switch, fat-tree and point-to-point give any two devices the whole bandwidth; mesh and torus divide it over their links, and on a bus,
-    memory of the host that all pass through, devices hinder each other."""
+    """switch, fat-tree and point-to-point give any two devices the whole bandwidth; mesh and torus divide it over their links; on a
+    bus, memory of the host that all pass through, devices hinder each other."""
     axes: Array = 3.0
     """Axes of a torus [1]."""
     contention: Array = 0.0
     """Exponent d of the loss (n/8)^d of rate among n > 8 members of a switched domain [1]."""
+    passes: Array = 2.0
+    """Times that an all-reduce goes through the group: 2 of a ring, 1 where all read from all [1]."""
+    pairwise: Array = 0.0
+    """Further start of an all-to-all, over that of a gather [1]."""
     direct: Array = 1.0
     """Share of the rate that short messages reach, where kernels and not copy engines move them [1]."""
     bulk_start: Array = 0.0

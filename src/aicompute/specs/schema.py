@@ -141,6 +141,8 @@ SYSTEMS = (
     _share("tiers.*.efficiency", "Share of the datasheet bandwidth that a large collective reaches."),
     _value("tiers.*.oversubscription", "fraction", "1", 1, 100, "1 means non-blocking."),
     _value("tiers.*.contention", "fraction", "1", 0, 1, "Exponent d of the rate (n/8)^-d of n > 8 devices in a switched domain."),
+    _value("tiers.*.passes", "count", "1", 1, 2, "Times that an all-reduce goes through a group: 2 of a ring, 1 where all read from all."),
+    _value("tiers.*.pairwise", "fraction", "1", 0, 100, "Further start of an all-to-all, over that of a gather."),
     _share("tiers.*.direct", "Share of the rate at which kernels move short messages, where copy engines move long ones."),
     _value("tiers.*.bulk_start", "time", "us", 0, 1e5, "Further start of long messages, where copy engines move them."),
     _value("tiers.*.bulk_part", "memory", "MB", 0, 1e5, "Part of a buffer for one device from which messages are long."),

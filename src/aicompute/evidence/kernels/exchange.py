@@ -9,7 +9,7 @@ from aicompute.estimate import inputs
 from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, number_format
 from aicompute.machine import collectives
 from aicompute.machine.expert_exchange import exchange_time
-from aicompute.machine.records import ExchangePhase, Fabric
+from aicompute.machine.records import ExchangePhase
 from aicompute.numerics import Array
 from aicompute.plan.layout import place
 from aicompute.specs import Library, Spec
