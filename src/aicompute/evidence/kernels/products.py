@@ -54,7 +54,8 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     cached = _cached(device.experts, (1.0 + gate) * hidden * width * used, accelerator, read)
     up = matrix_time(work / used, gate * width, hidden, touched, cached, device.bandwidth, device.expert_kernel)
     down = matrix_time(work / used, hidden, width, touched, cached, device.bandwidth, device.expert_kernel)
-    return 1e6 * (up + down + 2.0 * device.expert_kernel.pair * (tokens * copies - work))
+    others: Array = 2.0 * device.expert_kernel.pair * (tokens * copies - work)
+    return 1e6 * (up + down + others)
 
 
 def _cached(rates: Rates, elements: Array, accelerator: Spec, read: inputs.Reader) -> Rates:
