@@ -1,6 +1,7 @@
 """Write the parts of the documentation that follow from code and specs: between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 
-`python docs/generate.py` rewrites them, `--check` only tells which are not current, `--evidence` also renews the tables of errors.
+`python docs/generate.py` rewrites them, `--check` only tells which are not current, `--evidence` also renews tables and pictures of errors,
+`--heldout all` first fits without some of the rows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ import click
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+sys.path.append(str(DOCS))
+
+import accuracy  # noqa: E402
+import heldout  # noqa: E402
+
 SOURCE = ROOT / "src" / "aicompute"
 ROOMS = ("workload", "machine", "plan", "economics")
 LONGEST_EQUATION = 200
@@ -343,17 +349,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "stack-list": stack_list,
     "metrics": metric_table,
     "commands": command_line,
+    **accuracy.FITS,
 }
 """What stands between the marks, by name."""
-
-
-def errors() -> str:
-    """The tables of errors on the evidence that ships."""
-    command = [sys.executable, "-m", "aicompute.cli", "validate", "--worst", "0", "--format", "markdown"]
-    groups = ("model_kind", "mode", "phase", "op", "accelerator")
-    command += [part for column in groups for part in ("--by", column)]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def renewed(text: str, parts: dict[str, Callable[[], str]]) -> str:
@@ -368,14 +366,19 @@ def renewed(text: str, parts: dict[str, Callable[[], str]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Renew or check all pages."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="only these, such as accuracy.md")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a page is not current")
-    parser.add_argument("--evidence", action="store_true", help="renew the tables of errors as well (half a minute)")
+    parser.add_argument("--evidence", action="store_true", help="renew tables and pictures of errors too (a minute)")
+    layers = ("all", *heldout.LAYERS)
+    parser.add_argument("--heldout", action="append", choices=layers, help="first fit this layer, or all, without some rows (minutes)")
     given = parser.parse_args(arguments)
-    parts = dict(PARTS)
-    if given.evidence:
-        parts["errors"] = errors
-    stale = []
+    parts = {**PARTS, **(accuracy.EVIDENCE if given.evidence else {})}
+    if given.heldout and not given.check:
+        heldout.renew(heldout.layers() if "all" in given.heldout else given.heldout)
+    stale = accuracy.renew_pictures(given.check) if given.evidence else []
     for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        if given.pages and page.name not in given.pages:
+            continue
         old = page.read_text(encoding="utf-8")
         new = renewed(old, parts)
         if new != old:

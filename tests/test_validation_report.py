@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,6 +26,7 @@ from aicompute.evidence.pool import agreement, check_pool, pooled
 from aicompute.evidence.scale import with_scale
 from aicompute.report import plot, plot_page
 
+ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
 GEMM = {"accelerator": "nvidia-h100-sxm", "backend": "trtllm", "dtype": "fp8", "m": "4096", "n": "8192", "k": "8192", "time_us": "400"}
 
@@ -348,3 +352,78 @@ def test_pool_in_json(mine: Path) -> None:
 def test_pool_over_nothing_is_a_usage_error(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code(mine, "--pool", "backedn") == 2
     assert "did you mean 'backend'" in capsys.readouterr().err
+
+
+# The page
+
+
+@pytest.fixture
+def accuracy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that writes the page."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("accuracy")
+
+
+def loops(*pairs: tuple[str, float], **cells: str) -> list[Judgement]:
+    """Rows of closed loops by concurrency and TPOT."""
+    rows = [Row(number, {"mode": "mixed-closed-loop", "concurrency": c, "tpot_ms": str(v), **cells}) for number, (c, v) in enumerate(pairs)]
+    return [Judgement("serving.csv", "serving", row, "a", "tpot_ms", row.number_in("tpot_ms"), 1.0, 0.5, 2.0) for row in rows]
+
+
+def test_rows_of_a_series_are_compared_with_the_line_through_their_neighbours(accuracy: Any) -> None:
+    rows = loops(("1", 10.0), ("100", 1000.0), ("10", 200.0)) + loops(("20", 5.0), model="other")
+    (one,) = accuracy.along(rows)
+    assert (one.measured, one.predicted) == (200.0, pytest.approx(100.0))
+    assert accuracy.along(loops(("1", 10.0), ("1", 11.0), ("1", 12.0))) == []
+
+
+def test_classes_of_size(accuracy: Any) -> None:
+    edges = (20.0, 1000.0)
+    assert [accuracy._class(value, edges) for value in (19.9, 20.0, 999.0, 1000.0)] == [0, 1, 1, 2]
+    assert [accuracy._class_name(edges, place, "µs") for place in range(3)] == ["below 20 µs", "20 to 1k µs", "from 1k µs"]
+
+
+def test_errors_of_rows_left_out_are_those_that_are_kept(accuracy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"rows": 1234, "median": 0.05, "mean": 0.123, "p90": 0.3, "bias": -0.02, "inside": 0.876}
+    seen = {"kind": "gemm", "metric": "time_us", **numbers}
+    family = [{**seen, "median": 0.08}, {**seen, "label": "hopper"}]
+    kept = {"products": {"values": 3, "seen": [seen], "left out": {"family": family, "stack": []}}}
+    store = tmp_path / "heldout.json"
+    monkeypatch.setattr(accuracy.heldout, "STORE", store)
+    assert accuracy.left_out().startswith("No fit")
+    store.write_text(accuracy.heldout._written(kept), encoding="utf-8")
+    assert accuracy.heldout.read() == kept
+    assert "| gemm time | 1,234 | 5 / 12 / 30 | 8 / 12 / 30 |  |" in accuracy.left_out()
+    assert "| gemm time | 1,234 | 88 % | 88 % |  |" in accuracy.left_out()
+    assert "| hopper | 1,234 | 5.0 % | 12.3 % | 30.0 % | -2.0 % | 88 % |" in accuracy.left_out_each()
+
+
+def test_every_fitted_value_stands_in_the_page(accuracy: Any) -> None:
+    page = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
+    total = 0
+    for _, space in accuracy.fits():
+        total += len(space.free)
+        for one in space.free:
+            assert f"| `{one.place[1]}` {one.place[2]} |" in page, "run: python docs/generate.py"
+    assert f"| all | {total} |" in page
+
+
+def test_values_that_the_rows_cannot_tell_are_marked(accuracy: Any) -> None:
+    space = accuracy.fits()[0][1]
+    place = next(number for number, chain in enumerate(space.chains) if len(chain) == 1)
+    one = space.free[place]
+    found = space.lib.load(*one.place[:2]).value(one.place[2])
+    wide = {"low": float(one.from_line(one.to_line(found.value) - 1.645 * one.spread / 4)), "source": "fit-products"}
+    wide["high"] = float(one.from_line(one.to_line(found.value) + 1.645 * one.spread / 4))
+    assert accuracy._left(space, place, one, replace(found, **wide, note="")) == "25 %"
+    assert accuracy._left(space, place, one, replace(found, **wide, note="the rows cannot tell: near its prior")).startswith("all")
+
+
+@pytest.mark.parametrize("name", ["training", "serving", "kernels"])
+def test_pictures_of_the_page_are_drawings_and_small(name: str) -> None:
+    drawn = (ROOT / "docs/img" / f"accuracy-{name}.svg").read_text(encoding="utf-8")
+    assert len(drawn) < 120_000
+    root = parsed(drawn)
+    assert root.find(f"{SVG}title").text.startswith("Predicted against measured")  # type: ignore[union-attr]
+    assert len(list(dots(root))) > 500
+    assert f"img/accuracy-{name}.svg" in (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")

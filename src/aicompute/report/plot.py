@@ -287,7 +287,13 @@ def told(one: Judgement) -> str:
     return f"{one.file} {one.id} ({one.group}): measured {plain(one.measured)} {unit}, predicted {plain(one.predicted)}, ratio {ratio}"
 
 
-def svg(judged: Sequence[Judgement], by: Sequence[str] = (), title: str = "Predicted against measured", columns: int = 3) -> str:
+def svg(
+    judged: Sequence[Judgement],
+    by: Sequence[str] = (),
+    title: str = "Predicted against measured",
+    columns: int = 3,
+    most_bytes: int = MOST_BYTES,
+) -> str:
     """A drawing of all panels: by kind and metric, or by the words of columns where some are given.
 
     Parameters
@@ -296,6 +302,7 @@ def svg(judged: Sequence[Judgement], by: Sequence[str] = (), title: str = "Predi
     by : sequence of str      Columns, one picture below the other.
     title : str
     columns : int             Panels side by side, at most; one more where they are many.
+    most_bytes : int          Points are thinned to it.
 
     Raises
     ------
@@ -310,7 +317,7 @@ def svg(judged: Sequence[Judgement], by: Sequence[str] = (), title: str = "Predi
     step, height = size_of(side)
     pad, gap = 16.0, 18.0
     width = 2 * pad + wide * step + (wide - 1) * gap
-    cells = cells_for(shown, side, MOST_BYTES - _PANEL_BYTES * sum(len(picture.panels) for picture in shown))
+    cells = cells_for(shown, side, most_bytes - _PANEL_BYTES * sum(len(picture.panels) for picture in shown))
     down = pad + 18.0
     parts = [_text(shortened(title, 17.0, width - 2 * pad), pad, down, size=17.0, class_="bold")]
     for picture in shown:
