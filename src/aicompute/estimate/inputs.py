@@ -186,12 +186,16 @@ def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
     return Rates(compute, weights, 2.0 if wide else activations)
 
 
-def expert_kernels(word: str) -> str:
-    """Which kernels of routed experts a format runs on: a stack's own, those for scales in blocks, or those for 4 bits."""
+def _experts_reached(stack: Spec, word: str, read: Reader) -> Array:
+    """What grouped products reach over dense ones: on a stack's own kernels, on those for scales in blocks, or on those for 4 bits."""
     _, weights, activations = PRECISIONS[word]
+    if stack.get("kind") == "training":
+        return read(stack, "reached.experts")
     if weights < 0.75 and activations < 2.0:
-        return "narrow_experts"
-    return "block_experts" if word in ("fp8", "mxfp8") else "experts"
+        return read(stack, "reached.narrow_experts")
+    if word in ("fp8", "mxfp8"):
+        return read(stack, "reached.block_experts") * read(stack, "reached.deployed_blocks")
+    return read(stack, "reached.experts")
 
 
 def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> Device:
@@ -199,8 +203,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     devices = read(accelerator, "devices")
     training = stack.get("kind") == "training"
     dense = rates(accelerator, precision["dense"], read(stack, "reached.dense"), read)
-    grouped = "reached.experts" if training else f"reached.{expert_kernels(precision['experts'])}"
-    experts = rates(accelerator, precision["experts"], read(stack, "reached.dense") * read(stack, grouped), read)
+    grouped = read(stack, "reached.dense") * _experts_reached(stack, precision["experts"], read)
+    experts = rates(accelerator, precision["experts"], grouped, read)
     head = rates(accelerator, "bf16", read(stack, "reached.dense"), read)
     top = read(accelerator, "peak.bf16") / devices
     tuned = read(stack, "attention.tuned", 1.0)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from aicompute.estimate import inputs
-from aicompute.evidence.kernels.common import PRIOR, Columns, Labels, accelerator_of, kernel_device, number_format
+from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, kernel_device, number_format
 from aicompute.evidence.kernels.loads import rank_loads
 from aicompute.machine.records import Rates
 from aicompute.machine.roofline import matrix_time
@@ -39,11 +39,9 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     """
     accelerator, word = accelerator_of(lib, labels["accelerator"]), labels["moe_dtype"].lower()
     device = kernel_device(lib, accelerator.id, stack, number_format(word, "moe_dtype"), read=read)
-    if word in ("fp8", "fp8_block"):
-        # one scale a tensor runs on the kernels of 16 bits; scales in blocks on those that all software has, not on a deployment's own
-        path, of = ("reached.experts", stack) if word == "fp8" else ("reached.block_experts", lib.load("stacks", PRIOR))
-        rates = inputs.rates(accelerator, "fp8", read(stack, "reached.dense") * read(of, path), read)
-        device = replace(device, experts=rates)
+    if word in ("fp8", "fp8_block"):  # one scale a tensor runs on the kernels of 16 bits; deployments may have better ones for blocks
+        reached = read(stack, "reached.experts" if word == "fp8" else "reached.block_experts") * read(stack, "reached.dense")
+        device = replace(device, experts=inputs.rates(accelerator, "fp8", reached, read))
     tokens, hidden, copies, experts, ranks = (c[name] for name in ("num_tokens", "hidden_size", "topk", "num_experts", "moe_ep_size"))
     width = c["inter_size"] / c["moe_tp_size"]
     loads = np.array([rank_loads(labels["distribution"], *map(int, row)) for row in zip(tokens, copies, experts, ranks, strict=True)])
