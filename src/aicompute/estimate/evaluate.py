@@ -88,7 +88,7 @@ def serving_memory(e: Engine, sequences: Array, length: Array) -> tuple[Array, d
     weights = weight_memory(e.arch, e.plan, e.device, e.stack, e.drafts)
     cache = cache_memory(e.arch, e.plan, length, e.device) * maximum(sequences / e.plan.dp, 1.0)
     parts = {"weights": weights, "cache": cache, "reserve": e.stack.reserve + 0.0 * weights}
-    return (weights + cache + e.stack.reserve) / (e.stack.memory_share * e.device.capacity), parts
+    return (weights + cache / e.stack.memory_free + e.stack.reserve) / (e.stack.memory_share * e.device.capacity), parts
 
 
 def _activity(r: Records, e: Engine, rate: Rate, share: Array) -> Activity:

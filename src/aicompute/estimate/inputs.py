@@ -398,6 +398,7 @@ def serving_stack_record(stack: Spec, read: Reader = read_value) -> ServingStack
         reserved=read(stack, "limits.reserved"),
         reserve=read(stack, "memory.reserve"),
         memory_share=read(stack, "memory.share"),
+        memory_free=read(stack, "memory.free"),
         max_sequences=read(stack, "limits.sequences"),
         chunk=read(stack, "limits.chunk"),
         draft_cost=read(stack, "drafts.layers"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from aicompute.estimate.serving import EngineStep, Load, ServingPlan, ServingStack, emitted, engine_step, mixed_steps, most_sequences
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
-from aicompute.numerics import Array, ceil, maximum, minimum, where
+from aicompute.numerics import Array, ceil, floor, maximum, minimum, where
 from aicompute.workload.architecture import Architecture
 from aicompute.workload.balance import length_spread
 
@@ -144,7 +144,7 @@ def in_flight_rate(
 
     Notes
     -----
-    Where less than one prompt (or piece of one, where it is longer than a step takes) arrives in a step, that share of the steps carries one
+    Where less than one prompt (or piece of one that is longer than a step takes) arrives in a step, that share of the steps carries one
     and the others none; the step is their mean. Where groups of data-parallel attention are kept in balance, each takes one at a time.
 
     References
@@ -177,6 +177,40 @@ def in_flight_rate(
     tpot = step.step / engine.gain
     rate = sequences / tpot
     return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step)
+
+
+def finite_rate(engine: Engine, sequences: Array, requests: Array, input_length: Array, output_length: Array) -> Rate:
+    r"""Output rate of a fixed number of equal requests that are all there at the start.
+
+    Parameters
+    ----------
+    engine : Engine
+    sequences : shape (...)                     In flight while enough are left [1].
+    requests : shape (...)                      In all [1].
+    input_length, output_length : shape (...)   Tokens [1].
+
+    Returns
+    -------
+    Rate; of the full engine but for the rates, which count the last wave that does not fill it.
+
+    Notes
+    -----
+    .. math:: r = N / \left(\lfloor N/b \rfloor\,\frac{b}{r_b} + \frac{m}{r_m}\right), \quad m = N - b \lfloor N/b \rfloor
+
+    Answers of equal length end in waves: the requests left over for the last one take nearly as long as a full one where weights and
+    fixed times rule.
+
+    References
+    ----------
+    .. [1] R. Graham, SIAM J. Appl. Math. 17 (1969) 416 (list scheduling: the last task decides).
+    """
+    batch = minimum(sequences, requests)
+    full = in_flight_rate(engine, batch, input_length, output_length)
+    waves = floor(requests / batch)
+    rest = requests - waves * batch
+    last = in_flight_rate(engine, maximum(rest, 1.0), input_length, output_length)
+    rate = requests / (waves * batch / full.output_rate + where(rest >= 1.0, rest / last.output_rate, 0.0))
+    return replace(full, output_rate=rate, input_rate=rate * input_length / output_length)
 
 
 def static_rate(engine: Engine, sequences: Array, input_length: Array, output_length: Array) -> Rate:
@@ -212,7 +246,7 @@ def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_
     return chunks * maximum(engine.step(mixed).step - bare, 0.0), bare
 
 
-def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, output_length: Array) -> Rate:
+def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, output_length: Array, room: Array | None = None) -> Rate:
     r"""Clients that each send the next request when the last one ends.
 
     Parameters
@@ -220,6 +254,7 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
     engine : Engine
     concurrency : shape (...)                   Requests open at any time [1].
     input_length, output_length : shape (...)   Tokens [1].
+    room : shape (...)                          Requests that run at a time; what memory holds if None [1].
 
     Returns
     -------
@@ -240,7 +275,7 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
     ----------
     .. [1] J. Little, Operations Research 9 (1961) 383.
     """
-    most = engine.room(input_length, output_length)
+    most = engine.room(input_length, output_length) if room is None else room
     held = minimum(concurrency, most)
     active = held
     for _ in range(4):

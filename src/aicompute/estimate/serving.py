@@ -63,6 +63,8 @@ class ServingStack:
     """Share of an answer's cache that has to be free when a request starts: 1 keeps room for all of it, 0.5 for the mean."""
     reserve: Array
     memory_share: Array
+    memory_free: Array
+    """Share of what weights and reserve leave that the cache gets [1]."""
     max_sequences: Array
     chunk: Array
     draft_cost: Array
@@ -313,8 +315,8 @@ def most_sequences(arch: Architecture, plan: ServingPlan, length: Array, device:
     ----------
     .. [1] W. Kwon et al., arXiv:2309.06180 (paged cache: little is lost to fragments).
     """
-    free = stack.memory_share * device.capacity - stack.reserve - weight_memory(arch, plan, device, stack, drafts)
-    room = floor(maximum(free, 0.0) / cache_memory(arch, plan, length, device))
+    left = stack.memory_share * device.capacity - stack.reserve - weight_memory(arch, plan, device, stack, drafts)
+    room = floor(maximum(stack.memory_free * left, 0.0) / cache_memory(arch, plan, length, device))
     return minimum(room * plan.dp, stack.max_sequences * plan.dp)
 
 

@@ -16,12 +16,22 @@ import numpy as np
 from aicompute.errors import AicomputeError, UnknownNameError, UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.account import issued_flops
-from aicompute.estimate.rates import Engine, Rate, closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, prefill_rate, static_rate
+from aicompute.estimate.rates import (
+    Engine,
+    Rate,
+    closed_loop_rate,
+    decode_rate,
+    finite_rate,
+    in_flight_rate,
+    open_loop_rate,
+    prefill_rate,
+    static_rate,
+)
 from aicompute.estimate.serving import ServingPlan
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
 from aicompute.machine.power import accelerator_power
-from aicompute.numerics import Array, maximum, minimum, where
+from aicompute.numerics import Array, floor, maximum, minimum, where
 from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
 
@@ -131,7 +141,7 @@ def version_key(text: str) -> tuple[int, ...]:
 
 
 def stack_of(lib: Library, name: str, version: str) -> Spec:
-    """The stack of a name, or the variant of it for a version: the one with the latest ``since`` that is not later.
+    """The stack of a name, or the variant of it for a version: the latest with a ``since`` not later than it and an ``until`` that is.
 
     A stack that nobody knows gets the prior of its kind.
     """
@@ -141,13 +151,11 @@ def stack_of(lib: Library, name: str, version: str) -> Spec:
         return lib.load("stacks", PRIOR)
     if not version:
         return stack
+    wanted = version_key(version)
     best: tuple[tuple[int, ...], Spec] = ((), stack)
-    for identifier in lib.ids("stacks"):
-        if not identifier.startswith(stack.id + "-"):
-            continue
-        variant = lib.load("stacks", identifier)
-        since = version_key(str(variant.get("defaults.since", "")))
-        if variant.get("defaults.variant_of", "") == stack.id and best[0] < since <= version_key(version):
+    for variant in (lib.load("stacks", identifier) for identifier in lib.ids("stacks")):
+        since, until = (version_key(str(variant.get(f"defaults.{key}", ""))) for key in ("since", "until"))
+        if variant.get("defaults.variant_of", "") == stack.id and best[0] < since <= wanted and (not until or wanted < until):
             best = (since, variant)
     return best[1]
 
@@ -305,7 +313,8 @@ def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = input
     engine = case_engine(lib, case, read)
     isl, osl = case.input_length, case.output_length
     each = case.sequences / case.engines
-    room = engine.room(isl, osl)
+    # a measured row did fit, whatever is thought of its memory
+    room = where(engine.capacity(isl + osl) >= 1.0, engine.room(isl, osl), maximum(each, 1.0))
     if case.manner == "prefill":
         batch = case.plan.dp * maximum(engine.stack.chunk * 2.0 / isl, 1.0)
         rate = prefill_rate(engine, where(case.plan.dp > 1.0, batch, maximum(each, 1.0)), isl)
@@ -314,12 +323,20 @@ def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = input
     elif case.manner == "static":
         rate = static_rate(engine, where(each > 0.0, each, 1.0), isl, osl)
     elif case.manner == "in-flight":
-        rate = in_flight_rate(engine, where(each > 0.0, minimum(each, room), room), isl, osl)
+        rate = offline_rate(engine, lib.load("stacks", case.stack), where(each > 0.0, minimum(each, room), room), isl, osl, read)
     elif case.manner == "open":
         rate = open_loop_rate(engine, case.request_rate / case.engines, isl, osl)
     else:
-        rate = closed_loop_rate(engine, maximum(where(each > 0.0, each, room), 1.0), isl, osl)
+        rate = closed_loop_rate(engine, maximum(where(each > 0.0, each, room), 1.0), isl, osl, room)
     return rate, case.accelerators / case.engines
+
+
+def offline_rate(engine: Engine, stack: Spec, sequences: Array, isl: Array, osl: Array, read: inputs.Reader) -> Rate:
+    """Rate at the highest load, with as many requests as those who publish figures of a stack send."""
+    if not stack.si("benchmark.requests"):
+        return in_flight_rate(engine, sequences, isl, osl)
+    requests = maximum(read(stack, "benchmark.requests"), read(stack, "benchmark.tokens") / (isl + osl))
+    return finite_rate(engine, sequences, floor(requests), isl, osl)
 
 
 def serving_power(lib: Library, case: ServingCase, rate: Rate, read: inputs.Reader = inputs.read_value) -> Array:
