@@ -11,9 +11,11 @@ import numpy as np
 
 from aicompute.economics.cost import SiteTerms
 from aicompute.errors import UsageError, nearest
+from aicompute.estimate.attention import attention_kernels, exponentials_rate
 from aicompute.estimate.serving import ServingStack
 from aicompute.estimate.training import TrainingStack
-from aicompute.machine.records import Device, ExchangePhase, ExpertExchange, Fabric, Kernel, Protocol, Rates, Tier
+from aicompute.machine.attention import with_exponentials
+from aicompute.machine.records import AttentionKernels, Device, ExchangePhase, ExpertExchange, Fabric, Kernel, Protocol, Rates, Tier
 from aicompute.machine.roofline import reached_share
 from aicompute.numerics import Array, minimum
 from aicompute.specs import Library, Spec, Value
@@ -186,6 +188,12 @@ def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
     return Rates(compute, weights, 2.0 if wide else activations)
 
 
+def _narrow(accelerator: Spec, word: str) -> str | None:
+    """The peak of attention at a format of 8 bits; None at 16 bits, or where the accelerator has none of 8."""
+    peak = runnable(accelerator, word)
+    return None if peak == "bf16" else peak
+
+
 def _experts_reached(stack: Spec, word: str, read: Reader) -> Array:
     """What grouped products reach over dense ones: on a stack's own kernels, on those for scales in blocks, or on those for 4 bits."""
     _, weights, activations = PRECISIONS[word]
@@ -209,7 +217,7 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     top = read(accelerator, "peak.bf16") / devices
     tuned = read(stack, "attention.tuned", 1.0)
     best = tuned * read(accelerator, "efficiency.attention") + (1.0 - tuned) * read(accelerator, "efficiency.portable_attention")
-    core = top * minimum(best * read(stack, "reached.attention"), 1.0)
+    core = with_exponentials(top * minimum(best * read(stack, "reached.attention"), 1.0), exponentials_rate(accelerator, read))
     cache = (
         top if training else top * minimum(read(accelerator, "efficiency.decode_attention") * read(stack, "reached.cache_attention"), 1.0)
     )
@@ -227,6 +235,13 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         cast_launch=0.0 if training else read(stack, "kernel.cast_launch"),
         cast_share=0.0 if training else read(stack, "kernel.cast_share"),
     )
+    streamed = bandwidth if training else minimum(bandwidth * read(stack, "reached.memory"), sheet)
+    cached = bandwidth if training else minimum(bandwidth * read(stack, "reached.cache"), sheet)
+
+    def attention(latent: bool) -> AttentionKernels | None:
+        narrow, computed = (_narrow(accelerator, precision.get(role, "bf16")) for role in ("kv", "attention"))
+        return None if training else attention_kernels(accelerator, stack, narrow, computed, latent, streamed, cached, read)
+
     return Device(
         dense=dense,
         experts=experts,
@@ -234,11 +249,13 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
         cache_attention=Rates(cache, 2.0, 2.0),
         head=head,
         kv_bytes=PRECISIONS[kv][1] if kv != "fp8" else 1.0,
-        bandwidth=bandwidth if training else minimum(bandwidth * read(stack, "reached.memory"), sheet),
-        kv_bandwidth=bandwidth if training else minimum(bandwidth * read(stack, "reached.cache"), sheet),
+        bandwidth=streamed,
+        kv_bandwidth=cached,
         capacity=read(accelerator, "memory.capacity") / devices,
         kernel=kernel,
         expert_kernel=kernel if training else _expert_kernel(kernel, stack, read),
+        attention_kernels=attention(False),
+        latent_kernels=attention(True),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aicompute.machine.attention import context_time, decode_time
 from aicompute.machine.expert_exchange import exchange_time
 from aicompute.machine.links import Members
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Kernel, Rates
@@ -52,6 +53,9 @@ def operator_time(operator: Operator, device: Device, cache: bool = False) -> Ar
     if o.is_matrix:
         return matrix_time(o.rows, o.columns, o.depth, o.groups, rates_of(device, o.role), device.bandwidth, kernel_of(device, o.role))
     if o.role == "attention":
+        kernels = None if o.shape is None else device.latent_kernels if o.shape.latent else device.attention_kernels
+        if o.shape is not None and kernels is not None:
+            return (decode_time if cache else context_time)(o.shape, kernels) + device.kernel.launch
         rates, bandwidth = (device.cache_attention, device.kv_bandwidth) if cache else (device.attention, device.bandwidth)
         return overlap_pair(o.flops / rates.compute, o.traffic / bandwidth) + device.kernel.launch
     return o.traffic / device.bandwidth

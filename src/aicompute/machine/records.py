@@ -48,6 +48,90 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionShape:
+    """What one attention kernel is asked for."""
+
+    sequences: Array
+    """Sequences [1]; a fraction is the share of the steps that carry one."""
+    length: Array
+    """New tokens of each [1]."""
+    seen: Array
+    """Tokens that a new token sees, on average [1]."""
+    context: Array
+    """Tokens of each whose keys and values are read [1]."""
+    heads: Array
+    """Query heads on the device [1]."""
+    kv_heads: Array
+    """Heads of the keys and values [1]."""
+    width: Array
+    """Of a score and of a value product, of each head together [1]."""
+    entry: Array
+    """Numbers that the cache holds for a token and head of keys and values [1]."""
+    latent: bool = False
+    """Attention over a latent that all heads share, or over keys and values expanded from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionKernels:
+    """How the attention kernels of a stack use one device."""
+
+    context: Array
+    """Arithmetic that long prefill reaches [FLOP/s]."""
+    decode: Array
+    """Arithmetic that decode reaches in the format of the cache [FLOP/s]."""
+    issue: Array
+    """Likewise at 16 bits, in which rows of a tile are issued whether needed or not [FLOP/s]."""
+    exponentials: Array
+    """Reached [1/s]."""
+    units: Array
+    """Tiles that the device works on at the same time [1]."""
+    clock: Array
+    """Of the cycles below [1/s]."""
+    bandwidth: Array
+    """Of memory, as prefill streams it [B/s]."""
+    kv_bandwidth: Array
+    """Likewise as decode streams a cache [B/s]."""
+    cache: Array
+    """Last-level cache [B]."""
+    cache_bandwidth: Array
+    """Reached by what lies in it, in prefill [B/s]."""
+    kv_cache_bandwidth: Array
+    """Likewise in decode [B/s]."""
+    kv_bytes: Array
+    """Of a stored key or value [B]."""
+    start: Array
+    """Clock cycles of a kernel measured alone, before and after its work [1]."""
+    host: Array
+    """Time that the host takes to launch a kernel measured alone, where no graph does [s]."""
+    join: Array
+    """Cycles of kernels of their own that join the parts of queries and keys before latent decode [1]."""
+    preparation: Array
+    """Cycles of a kernel of its own before prefill, that rotates queries and keys and stores them [1]."""
+    cast: Array
+    """Cycles of a kernel of its own that casts what prefill puts into the cache; 0 where none runs [1]."""
+    decode_cast: Array
+    """Likewise of decode [1]."""
+    tile: Array
+    """Cycles that a tile of prefill costs beside its arithmetic [1]."""
+    block: Array
+    """Cycles that a key-value head of a sequence costs in decode, at 256 numbers a token [1]."""
+    group: Array
+    """Query heads that cost as much as the key-value head they share [1]."""
+    combine: Array
+    """Cycles to divide a cache over units and to bring the parts together [1]."""
+    rows: Array
+    """Rows of queries that decode issues for a key-value head, whether needed or not [1]."""
+    passes: Array
+    """Times that queries and outputs of prefill cross the memory, over once [1]."""
+    packs: Array
+    """1 where query heads that share keys fill a tile of prefill together, else 0."""
+    group_limit: Array
+    """Query heads that decode serves from one reading of their keys; with more of them each reads for itself [1]."""
+    split: Array
+    """1 where a cache is divided over units, 0 where one unit walks along all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One device: its memory and what it reaches by role."""
 
@@ -69,6 +153,10 @@ class Device:
     kernel: Kernel
     expert_kernel: Kernel
     """Of grouped products of routed experts."""
+    attention_kernels: AttentionKernels | None = None
+    """Where shapes of attention kernels count: serving. None leaves attention to the rates above."""
+    latent_kernels: AttentionKernels | None = None
+    """Likewise for latent attention."""
 
 
 @dataclass(frozen=True, slots=True)

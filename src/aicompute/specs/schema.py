@@ -106,6 +106,7 @@ ACCELERATORS = (
     _share("efficiency.attention", "Share of the bf16 peak that long prefill attention reaches."),
     _share("efficiency.portable_attention", "Share of the bf16 peak that attention kernels not tuned to this generation reach."),
     _share("efficiency.decode_attention", "Share of the bf16 peak that decode attention reaches where arithmetic binds."),
+    _value("exponentials", "count", "1", 0.1, 1e5, "Exponentials a clock and core (of `cores`)."),
     _value("launch", "time", "us", 0, 1e4, "Time of one kernel launch that is not hidden."),
     _value("reliability.mtbf", "time", "h", 10, 1e8, "Mean time between failures that stop a job, with its share of host and network."),
 )
@@ -196,6 +197,11 @@ MODELS = (
 STACKS = (
     Key("kind", "string", "What it runs.", required=True, choices=("training", "serving")),
     Key("vendors", "strings", "Vendors of accelerators it runs on."),
+    Key("attention.latent_unsplit", "strings", "Families on which one core walks along a whole latent cache, kept in 16 bits."),
+    Key("attention.latent_absorbed", "strings", "Families on which latent prefill runs in the latent space, as decode does."),
+    Key("attention.latent_portable", "strings", "Families whose latent kernels are not written for them: `efficiency.portable_attention`."),
+    Key("attention.latent_widened", "strings", "Families on which a latent cache of 8 bits is widened to 16 first: `attention.widened`."),
+    Key("attention.narrow_prefill", "strings", "Families on which a cache of 8 bits makes prefill compute in 8 bits."),
 )
 
 SITES = (

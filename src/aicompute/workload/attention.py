@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aicompute.numerics import Array, maximum, minimum, where
+from aicompute.machine.records import AttentionShape
+from aicompute.numerics import Array, maximum, minimum, safe_divide, where
 from aicompute.workload.architecture import Architecture
 from aicompute.workload.operators import Operator
 
@@ -171,7 +172,18 @@ def context_attention(
 
     def core(name: str, count: float, pairs: Array, seen: Array, width: Array, entry: Array) -> Operator:
         traffic = sequences * (length * heads * width * 2.0 + seen * entry * kv_bytes) / cp
-        return Operator(name, "attention", count, flops=2.0 * sequences * heads * pairs * width / cp, traffic=traffic)
+        shape = AttentionShape(
+            sequences=sequences,
+            length=length / cp,
+            seen=safe_divide(pairs, length),
+            context=seen,
+            heads=heads,
+            kv_heads=entry / width,
+            width=width,
+            entry=width,
+            latent=arch.attention == "mla",
+        )
+        return Operator(name, "attention", count, flops=2.0 * sequences * heads * pairs * width / cp, traffic=traffic, shape=shape)
 
     if arch.global_layers:
         pairs = seen_pairs(length, prefix, whole) + 0.5 * full_square * length * length
@@ -233,7 +245,20 @@ def decode_attention(arch: Architecture, sequences: Array, queries: Array, conte
 
     def core(name: str, count: float, seen: Array) -> Operator:
         flops = 2.0 * sequences * queries * heads * seen * (qk + v)
-        return Operator(name, "attention", count, flops=flops, traffic=sequences * seen * entry * kv_bytes)
+        latent = arch.attention == "mla"
+        kv_heads = 1.0 if latent else maximum(arch.num_kv_heads / tp, 1.0)
+        shape = AttentionShape(
+            sequences=sequences,
+            length=queries,
+            seen=seen,
+            context=seen,
+            heads=heads,
+            kv_heads=kv_heads,
+            width=qk + v,
+            entry=entry / kv_heads,
+            latent=latent,
+        )
+        return Operator(name, "attention", count, flops=flops, traffic=sequences * seen * entry * kv_bytes, shape=shape)
 
     if arch.global_layers:
         seen = context

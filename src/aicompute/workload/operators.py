@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aicompute.machine.records import AttentionShape
 from aicompute.numerics import Array, maximum
 from aicompute.workload.architecture import Architecture
 
@@ -28,6 +29,8 @@ class Operator:
     """Of one execution, where rows, columns and depth do not say it [FLOP]."""
     traffic: Array = 0.0
     """Of one execution, where the shape does not say it [B]."""
+    shape: AttentionShape | None = None
+    """Of softmax attention over keys and values, for devices whose kernels are known by shape."""
 
     @property
     def is_matrix(self) -> bool:
