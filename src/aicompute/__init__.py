@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import compare, decode, estimate, load, prefill, serving, training
+    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, serving, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
 
@@ -25,6 +25,7 @@ __all__ = [
     "AicomputeError",
     "Library",
     "__version__",
+    "calibrate",
     "compare",
     "decode",
     "estimate",
@@ -32,12 +33,13 @@ __all__ = [
     "prefill",
     "serving",
     "training",
+    "validate",
 ]
 
 _HOMES = {
     "AicomputeError": "aicompute.errors",
     "Library": "aicompute.specs",
-    **{name: "aicompute.api" for name in ("compare", "decode", "estimate", "load", "prefill", "serving", "training")},
+    **{name: "aicompute.api" for name in __all__ if name.islower() and not name.startswith("_")},
 }
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "Systems side by side on equal terms",
     "estimate": "One scenario in detail",
     "validate": "Predictions against measurements",
+    "calibrate": "Fit a stack or a device to your own measurements",
     "specs": "List, show, check, compare and import spec files",
 }
 """Short help by command. ``aicompute --help`` reads it here, so that no command is imported for it; a test compares it with the modules.

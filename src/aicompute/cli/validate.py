@@ -62,7 +62,7 @@ def command(
         drawing.check_target(plot)
     judged: list[Judgement] = []
     faults = []
-    paths = [inner for path in files for inner in _files_in(path)] if files else evidence.shipped()
+    paths = [inner for path in files for inner in evidence.files_in(path)] if files else evidence.shipped()
     for path in paths:
         if len(paths) > 1:
             click.echo(f"reading {path.name}", err=True)
@@ -85,18 +85,6 @@ def command(
         drawing.write(plot, judged, by, f"Predicted against measured: {names}")
         click.echo(f"wrote {plot}", err=True)
     _report(limits, faults, tolerance)
-
-
-def _files_in(path: Path) -> list[Path]:
-    """A file, or the files of measurements in a folder."""
-    from aicompute.evidence.files import KINDS
-
-    if not path.is_dir():
-        return [path]
-    found = [path / f"{kind}.csv{end}" for kind in KINDS for end in ("", ".gz") if (path / f"{kind}.csv{end}").is_file()]
-    if not found:
-        raise UsageError(f"folder {str(path)!r} has none of the files {', '.join(f'{kind}.csv' for kind in KINDS)}")
-    return found
 
 
 def _tolerance(path: Path | None) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Protocol as TypingProtocol
 
 import numpy as np
 
 from aicompute.economics.cost import SiteTerms
-from aicompute.errors import UsageError, nearest
+from aicompute.errors import SpecError, UsageError, nearest
 from aicompute.estimate.attention import attention_kernels, exponentials_rate
 from aicompute.estimate.serving import ServingStack
 from aicompute.estimate.training import TrainingStack
@@ -69,6 +70,7 @@ class Sampler:
     """Draws values from their ranges; equal facts get equal draws, so that systems compared share them.
 
     ``low`` and ``high`` are read as the 5 % and 95 % points of a two-piece log-normal law around the value (normal where a sign changes).
+    Values that were calibrated together are drawn together, with the correlations of their file.
     """
 
     count: int = 400
@@ -90,9 +92,39 @@ class Sampler:
             return found.value
         key = f"{path}|{found.value}|{found.low}|{found.high}|{found.source}"
         if key not in self._draws:
-            self._draws[key] = spread_draws(found, self.normal(key))
+            joint = self._joint(spec, path)
+            self._draws[key] = spread_draws(found, self.normal(key) if joint is None else joint)
             self.used[f"{spec.id}.{path}"] = found
         return self._draws[key]
+
+    def _joint(self, spec: Spec, path: str) -> np.ndarray | None:
+        """Standard normal draws of a value that was calibrated with others; None for other values."""
+        name, names = f"{spec.kind}/{spec.id} {path}", spec.get("calibration.parameters", ())
+        if name not in names:
+            return None
+        rows = tuple(spec.get("calibration.correlation"))
+        try:
+            weights = correlation_root(rows)[names.index(name)]
+            drawn = [weight * self.normal(f"{other}|{rows}") for weight, other in zip(weights, names, strict=True)]
+            return np.asarray(np.sum(drawn, axis=0))
+        except ValueError:
+            count = len(names)
+            raise SpecError(f"{spec.path}: calibration.correlation: expected {count} rows of {count} numbers between -1 and 1") from None
+
+
+@cache
+def correlation_root(rows: tuple[str, ...]) -> np.ndarray:
+    """A matrix R with R R' the correlation whose rows are given as text; digits that were rounded away are made up for.
+
+    Examples
+    --------
+    >>> root = correlation_root(("1 0.5", "0.5 1"))
+    >>> np.round(root @ root.T, 9).tolist()
+    [[1.0, 0.5], [0.5, 1.0]]
+    """
+    sizes, ways = np.linalg.eigh(np.array([[float(word) for word in row.split()] for row in rows]))
+    root = ways * np.sqrt(np.maximum(sizes, 0.0))
+    return np.asarray(root / np.linalg.norm(root, axis=1, keepdims=True))
 
 
 def spread_draws(value: Value, normal: np.ndarray) -> np.ndarray:

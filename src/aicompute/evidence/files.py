@@ -7,7 +7,7 @@ import gzip
 import io
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,8 +123,24 @@ def shipped() -> list[Path]:
     return [path for kind in KINDS if (path := built_in("evidence") / f"{kind}.csv").is_file()]
 
 
-def kind_of(columns: Iterable[str], name: str) -> Kind:
-    """The kind of a file with these columns: the one of which it has the largest share.
+def files_in(path: Path) -> list[Path]:
+    """A file, or the files of measurements in a folder.
+
+    Raises
+    ------
+    UsageError
+        The folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [path / f"{kind}.csv{end}" for kind in KINDS for end in ("", ".gz") if (path / f"{kind}.csv{end}").is_file()]
+    if not found:
+        raise UsageError(f"folder {str(path)!r} has none of the files {', '.join(f'{kind}.csv' for kind in KINDS)}")
+    return found
+
+
+def kind_of(columns: Iterable[str], name: str, filled: Collection[str] = ()) -> Kind:
+    """The kind of a file with these columns: the one of which it has the largest share. Columns that are filled later may be missing.
 
     Raises
     ------
@@ -144,7 +160,7 @@ def kind_of(columns: Iterable[str], name: str) -> Kind:
         return sum(column in given for column in kind.required) / len(kind.required), len(own)
 
     best = max(KINDS.values(), key=share)
-    missing = [column for column in best.required if column not in given]
+    missing = [column for column in best.required if column not in given and column not in filled]
     if share(best)[0] < 0.5:
         raise UsageError(f"{name}: its columns fit no kind of measurement; docs/evidence.md has those of {', '.join(KINDS)}")
     if missing:
@@ -154,8 +170,8 @@ def kind_of(columns: Iterable[str], name: str) -> Kind:
     return best
 
 
-def read_table(path: Path) -> Table:
-    """Read a file; ``.gz`` is unpacked, columns that are not known are kept.
+def read_table(path: Path, filled: Collection[str] = ()) -> Table:
+    """Read a file; ``.gz`` is unpacked, columns that are not known are kept, those that are filled later may be missing.
 
     Raises
     ------
@@ -176,7 +192,7 @@ def read_table(path: Path) -> Table:
         if not columns:
             raise UsageError(f"{name}: is empty; the first line names the columns")
         reader.fieldnames = list(columns)
-        kind = kind_of(columns, name)
+        kind = kind_of(columns, name, filled)
         rows = tuple(Row(number, cells, fault_of(kind, cells)) for number, cells in enumerate(reader, start=1))
     except csv.Error as error:
         raise UsageError(f"{name}: line {reader.line_num}: {error}") from None

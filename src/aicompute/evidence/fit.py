@@ -20,6 +20,9 @@ from aicompute.specs import Library
 STEP = 1e-4
 """Difference on the line by which derivatives are taken."""
 
+STEADY = 5.0
+"""Rows that the ordinary size of an error counts as, when rows say how large errors are."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -45,6 +48,8 @@ class Fitted:
     residuals: Vector
     """ln(predicted / measured) of all rows used."""
     rounds: int
+    support: float = 0.0
+    """Logarithm of how probable the beliefs make the measurements, but for a constant; for comparing beliefs about equal rows."""
 
     @property
     def spreads(self) -> Vector:
@@ -190,11 +195,12 @@ def fit(space: Space, parts: Sequence[Part], start: Vector | None = None, rounds
     .. math:: \min_u \sum_i 2\left(\sqrt{1 + (w_i r_i)^2} - 1\right) + \sum_j (u_j / s_j)^2, \quad r_i = \ln(p_i / m_i)
 
     The covariance is the inverse of the curvature at the minimum, times the mean square of the residuals where they are larger than was
-    believed.
+    believed. The support is that of Laplace [2]_: the smallness of the minimum less the freedom that it took.
 
     References
     ----------
     .. [1] P. Huber, E. Ronchetti, Robust Statistics (2009), section 7.
+    .. [2] D. MacKay, Neural Computation 4 (1992) 415, section 2.
     """
     from scipy.optimize import least_squares
 
@@ -221,4 +227,14 @@ def fit(space: Space, parts: Sequence[Part], start: Vector | None = None, rounds
     scale = max(1.0, float(np.sum(residuals[:rows] ** 2)) / max(rows - len(moved), 1))
     curvature = slopes[:rows].T @ slopes[:rows] / scale + np.diag(space.spreads**-2.0)
     found = np.concatenate([np.ravel(one) for one in errors(space, result.x, parts)])
-    return Fitted(space, result.x, np.asarray(np.linalg.inv(curvature), dtype=np.float64), found[np.isfinite(found)], int(result.nfev))
+    covariance = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
+    support = _support(residuals[:rows], slopes[:rows], residuals[rows:], space.spreads)
+    return Fitted(space, result.x, covariance, found[np.isfinite(found)], int(result.nfev), support)
+
+
+def _support(residuals: Vector, slopes: NDArray[np.float64], beliefs: Vector, spreads: Vector) -> float:
+    """Logarithm of the probability of the rows under the beliefs, noise as large as they show if that is more than was believed."""
+    squares, rows = float(np.sum(residuals**2)) + STEADY, len(residuals) + STEADY
+    noise = max(1.0, squares / rows)
+    _, freedom = np.linalg.slogdet(np.eye(len(spreads)) + (slopes.T @ slopes) * np.outer(spreads, spreads) / noise)
+    return -0.5 * float(squares / noise + rows * np.log(noise) + np.sum(beliefs**2) + freedom)

@@ -66,6 +66,12 @@ def _share(path: str, doc: str, low: float = 0.0) -> Key:
     return _value(path, "fraction", "1", low, 1.0, doc)
 
 
+CALIBRATION = (
+    Key("calibration.parameters", "strings", "Values that were fitted together, as 'kind/id key'; written by aicompute calibrate."),
+    Key("calibration.correlation", "strings", "Their correlations, a row of numbers for each."),
+)
+
+
 def _integers(*docs: tuple[str, str]) -> tuple[Key, ...]:
     """Plain counts of a model."""
     return tuple(Key(path, "integer", doc, low=0, high=1e7) for path, doc in docs)
@@ -225,10 +231,10 @@ SITES = (
 )
 
 TABLES: dict[str, tuple[Key, ...]] = {
-    "accelerators": COMMON + ACCELERATORS,
-    "systems": COMMON + SYSTEMS,
+    "accelerators": COMMON + ACCELERATORS + CALIBRATION,
+    "systems": COMMON + SYSTEMS + CALIBRATION,
     "models": COMMON + MODELS,
-    "stacks": COMMON + STACKS,
+    "stacks": COMMON + STACKS + CALIBRATION,
     "sites": COMMON + SITES,
 }
 KINDS = tuple(TABLES)

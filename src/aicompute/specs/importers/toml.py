@@ -9,6 +9,9 @@ from typing import Any
 
 from aicompute.errors import SpecError, nearest
 
+_WIDTH = 120
+"""Longer lists take a line an entry."""
+
 
 def fact(value: float, unit: str, source: str, note: str = "") -> dict[str, Any]:
     """A value table for something that another program's file says; who measured it is not known there."""
@@ -95,5 +98,7 @@ def _inline(item: Any) -> str:
     if isinstance(item, dict):
         return "{ " + ", ".join(f"{name} = {_inline(entry)}" for name, entry in item.items()) + " }"
     if isinstance(item, list):
-        return "[" + ", ".join(_inline(entry) for entry in item) + "]"
+        entries = [_inline(entry) for entry in item]
+        line = "[" + ", ".join(entries) + "]"
+        return line if len(line) <= _WIDTH else "\n".join(["[", *(f"  {entry}," for entry in entries), "]"])
     return json.dumps(item, ensure_ascii=False)
