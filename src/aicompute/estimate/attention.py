@@ -40,24 +40,28 @@ def exponentials_rate(accelerator: Spec, read: Reader) -> Array:
     return units * clock * read(accelerator, "exponentials")
 
 
+def narrow_peak(accelerator: Spec, word: str) -> str | None:
+    """The format of 8 bits that attention computes in; None where that is one of 16, or the accelerator has no such units.
+
+    Examples
+    --------
+    >>> from aicompute.specs import Library
+    >>> [narrow_peak(Library().load("accelerators", name), "fp8") for name in ("h100", "a100")]
+    ['fp8', None]
+    """
+    return word if word in ("fp8", "int8") and accelerator.has(f"peak.{word}") else None
+
+
 def attention_kernels(
-    accelerator: Spec,
-    stack: Spec,
-    narrow: str | None,
-    computed: str | None,
-    latent: bool,
-    bandwidth: Array,
-    kv_bandwidth: Array,
-    read: Reader,
+    accelerator: Spec, stack: Spec, computed: str, kept: str, latent: bool, bandwidth: Array, kv_bandwidth: Array, read: Reader
 ) -> AttentionKernels:
     """How the attention kernels of a stack use one device.
 
     Parameters
     ----------
     accelerator, stack : Spec
-    narrow : str or None              Peak in the format of a cache of 8 bits; None for 16 bits.
-    computed : str or None            Peak in the format of prefill where that is 8 bits whatever the stack does; None for 16 bits.
-    latent : bool                     For latent attention.
+    computed, kept : str                    Formats of prefill and of the cache, as the precision map says them.
+    latent : bool                           For latent attention.
     bandwidth, kv_bandwidth : shape (...)   Of memory, as kernels and as cache kernels stream it [B/s].
     read : Reader
 
@@ -70,17 +74,19 @@ def attention_kernels(
     units, clock = tile_units(accelerator, read)
     split = not (latent and written_for(stack, "latent_unsplit", accelerator))
     portable = latent and written_for(stack, "latent_portable", accelerator)
-    widened = latent and narrow is not None and written_for(stack, "latent_widened", accelerator)
-    stored = narrow is not None and split
-    inside = computed or (narrow if narrow is not None and split and written_for(stack, "narrow_prefill", accelerator) else None)
-    kind = "portable_attention" if portable else "attention"
-    context = minimum(read(accelerator, f"efficiency.{kind}") * read(stack, "reached.attention"), 1.0)
-    kind = "portable_attention" if portable else "decode_attention"
-    decode = minimum(read(accelerator, f"efficiency.{kind}") * read(stack, "reached.cache_attention"), 1.0)
-    share = read(stack, "attention.narrow")
+    stored = kept in ("fp8", "int8") and split
+    widened = latent and stored and written_for(stack, "latent_widened", accelerator)
+    narrow = narrow_peak(accelerator, kept) if stored else None
+    inside = narrow_peak(accelerator, computed) or (narrow if written_for(stack, "narrow_prefill", accelerator) else None)
+
+    def reached(kind: str, share: str, word: str | None) -> Array:
+        efficiency = read(accelerator, f"efficiency.{'portable_attention' if portable else kind}")
+        peak = top if word is None else read(stack, "attention.narrow") * read(accelerator, f"peak.{word}") / devices
+        return peak * minimum(efficiency * read(stack, f"reached.{share}"), 1.0)
+
     return AttentionKernels(
-        context=context * (top if inside is None else share * read(accelerator, f"peak.{inside}") / devices),
-        decode=decode * (read(accelerator, f"peak.{narrow}") / devices if stored and not widened else top),
+        context=reached("attention", "attention", inside),
+        decode=reached("decode_attention", "cache_attention", None if widened else narrow),
         issue=top * read(accelerator, "efficiency.decode_attention") * (read(stack, "attention.widened") if widened else 1.0),
         exponentials=exponentials_rate(accelerator, read) * read(stack, "attention.exponentials"),
         units=units,

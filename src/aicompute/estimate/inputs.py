@@ -220,12 +220,6 @@ def rates(accelerator: Spec, word: str, reached: Array, read: Reader) -> Rates:
     return Rates(compute, weights, 2.0 if wide else activations)
 
 
-def _narrow(accelerator: Spec, word: str) -> str | None:
-    """The peak of attention at a format of 8 bits; None at 16 bits, or where the accelerator has none of 8."""
-    peak = runnable(accelerator, word)
-    return None if peak == "bf16" else peak
-
-
 def _experts_reached(stack: Spec, word: str, read: Reader) -> Array:
     """What grouped products reach over dense ones: on a stack's own kernels, on those for scales in blocks, or on those for 4 bits."""
     _, weights, activations = PRECISIONS[word]
@@ -271,8 +265,8 @@ def device_record(accelerator: Spec, stack: Spec, precision: Mapping[str, str], 
     cached = bandwidth if training else minimum(bandwidth * read(stack, "reached.cache"), sheet)
 
     def attention(latent: bool) -> AttentionKernels | None:
-        narrow, computed = (_narrow(accelerator, precision.get(role, "bf16")) for role in ("kv", "attention"))
-        return None if training else attention_kernels(accelerator, stack, narrow, computed, latent, streamed, cached, read)
+        computed, kept = precision.get("attention", "bf16"), precision.get("kv", "bf16")
+        return None if training else attention_kernels(accelerator, stack, computed, kept, latent, streamed, cached, read)
 
     return Device(
         dense=dense,

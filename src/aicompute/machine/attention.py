@@ -115,7 +115,7 @@ def context_time(shape: AttentionShape, kernels: AttentionKernels) -> Array:
     k keys seen by a row on average: half of the longest row, so that 128 k U is half of the last tile that runs alone. Arithmetic P and
     exponentials X run side by side, but not the stages that fill and empty a tile.
 
-    Fitted to 4,543 prefill kernels of seven accelerators with four stacks; median error 11 %, see `docs/validation.md`.
+    Fitted to 4,543 prefill kernels of seven accelerators with four stacks; median error 11 %, see `docs/accuracy.md`.
 
     References
     ----------
@@ -157,7 +157,7 @@ def decode_time(shape: AttentionShape, kernels: AttentionKernels) -> Array:
     of 8-bit numbers is taken in. Where a cache is not divided over units (``split``), one walks along it: t_r for one unit, in place of
     the time c to divide and bring together. Where more heads share keys than the kernel knows (``group_limit``), each reads for itself.
 
-    Fitted to 5,083 decode kernels of seven accelerators with four stacks; median error 12 %, see `docs/validation.md`.
+    Fitted to 5,083 decode kernels of seven accelerators with four stacks; median error 12 %, see `docs/accuracy.md`.
 
     References
     ----------
