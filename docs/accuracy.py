@@ -403,7 +403,7 @@ def pictures() -> dict[Path, str]:
         rows = predicted(kinds)
         columns = ["model_kind"] if name == "training" else []
         title = f"Predicted against measured: {name}, {len(rows):,} values"
-        drawn[IMAGES / f"accuracy-{name}.svg"] = plot.svg(rows, columns, title, most_bytes=IMAGE_BYTES)
+        drawn[IMAGES / f"accuracy-{name}.svg"] = plot.svg(rows, columns, title, columns=2, most_bytes=IMAGE_BYTES)
     return drawn
 
 

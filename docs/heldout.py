@@ -24,8 +24,8 @@ LAYERS = ("products", "attention", "collectives", "training", "serving", "power"
 COLUMNS = ("group", "accelerator", "family", "stack", "model")
 """By which rows are left out together; those of kernels have neither groups nor models."""
 KERNELS = ("accelerator", "family", "stack")
-FOLDS = 5
-"""Into which groups are put together; of the other columns one word is left out at a time."""
+FOLDS = {"group": 5, "model": 5}
+"""Into which groups and models are put together by chance, since they are many; of the other columns one word is left out at a time."""
 
 
 def layers() -> list[str]:
@@ -72,7 +72,7 @@ def held_out(layer: str) -> dict[str, Any]:
     left_out = {}
     for column in COLUMNS if any("group" in part.table.columns for part in parts) else KERNELS:
         held = _without(lib, space, parts, column, fitted.moved)
-        left_out[column] = table(lib, held, unseen=column == "stack", each=column != "group")
+        left_out[column] = table(lib, held, unseen=column == "stack", each=column not in FOLDS)
     return {"values": len(calibration.free), "seen": table(lib, seen, unseen=False, each=False), "left out": left_out}
 
 
@@ -81,7 +81,7 @@ def _without(lib: Library, space: Space, parts: Sequence[Any], column: str, star
     words = {word for part in parts for word in cal.labels_of(lib, part, column)}
     if len(words) < 2:
         return []
-    return cal.leave_out(lib, space, parts, column, FOLDS if column == "group" else 0, start, progress=_progress)
+    return cal.leave_out(lib, space, parts, column, FOLDS.get(column, 0), start, progress=_progress)
 
 
 def _progress(text: str) -> None:

@@ -35,6 +35,7 @@ _DARK = ("#3f7fe0", "#d55e00", "#20b080", "#cc79a7", "#f0e442", "#a6dcf7", "#fff
 _OTHERS = "others"
 _PANEL_BYTES = 3_200
 """Of a panel without its points."""
+_HEAVIER = 0.5
 _SIZE, _SMALL = 13.0, 11.0
 _HEAD, _LEFT, _FOOT, _RIGHT = 56.0, 44.0, 38.0, 12.0
 
@@ -241,7 +242,9 @@ def draw(panel: Panel, side: float, cell: float) -> str:
     ]
     dot = next(size for most, size in ((200, 5.0), (2000, 3.2), (math.inf, 2.4)) if len(panel.judged) <= most)
     for colour, x, y in panel.points(side):
-        parts.append(element("path", class_=f"dots c{colour}", d=cloud(x, y, cell), stroke_width=dot if colour < 4 else dot * 0.85))
+        for weight, path in cloud(x, y, cell):
+            size = min(dot * (1.0 + _HEAVIER * weight), max(dot, 1.25 * cell)) * (1.0 if colour < 4 else 0.85)
+            parts.append(element("path", class_=f"dots c{colour}", d=path, stroke_width=size))
     return "".join([*parts, *_farthest(panel, side)])
 
 
@@ -353,7 +356,7 @@ def spoken(panel: Panel) -> str:
 
 READING = (
     f"A point is a measured value. On the line the prediction is right, in the band within {percent(BAND, 0)}; above the line it is too "
-    "high. Points that fall together are drawn once; circled are the rows farthest off."
+    "high. Points that fall together are drawn once, larger where they are many; circled are the rows farthest off."
 )
 
 

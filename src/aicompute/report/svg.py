@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
+HEAVIEST = 3
+"""Weight of the heaviest dots of a cloud."""
+
 CHARACTER = 0.56
 """Width of a character over the size of its type, on the wide side for a sans-serif face."""
 
@@ -119,23 +122,33 @@ def short(value: float) -> str:
     return f"{value:g}"
 
 
-def cloud(x: ArrayLike, y: ArrayLike, cell: float) -> str:
-    """Path of dots, which strokes with round or square caps show: of the points in a cell of a grid the first.
+def cloud(x: ArrayLike, y: ArrayLike, cell: float) -> list[tuple[int, str]]:
+    """Paths of dots, which strokes with round or square caps show: of the points in a cell of a grid the first.
 
     Parameters
     ----------
     x, y : shape (n,)     Where the points are.
     cell : float          Width of a cell. From 1 on, dots stand on whole units.
 
+    Returns
+    -------
+    list of weight and path: 0 for dots that stand for one point, k for those that stand for up to 4^k, at most `HEAVIEST`.
+
     Examples
     --------
     >>> cloud([1.0, 1.1, 5.3], [2.0, 2.1, 5.0], 1.0)
-    'M1 2h.1M5 5h.1'
+    [(0, 'M5 5h.1'), (1, 'M1 2h.1')]
     """
     across, down = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    kept = np.sort(np.unique(_cells(across, down, cell), return_index=True)[1])
+    _, first, counts = np.unique(_cells(across, down, cell), return_index=True, return_counts=True)
+    weights = np.minimum(np.ceil(np.log2(counts) / 2.0), HEAVIEST).astype(int)
     digits = 0 if cell >= 1.0 else 1
-    return "".join(f"M{a:g} {b:g}h.1" for a, b in zip(across[kept].round(digits).tolist(), down[kept].round(digits).tolist(), strict=True))
+    found = []
+    for weight in sorted(set(weights.tolist())):
+        kept = np.sort(first[weights == weight])
+        places = zip(across[kept].round(digits).tolist(), down[kept].round(digits).tolist(), strict=True)
+        found.append((weight, "".join(f"M{a:g} {b:g}h.1" for a, b in places)))
+    return found
 
 
 def cloud_bytes(x: ArrayLike, y: ArrayLike, cell: float) -> int:
