@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aicompute.errors import AicomputeError, UnknownNameError
-from aicompute.estimate.inputs import Sampler, read_value
+from aicompute.estimate.inputs import Reader, Sampler, read_value
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.batches import batches_of
 from aicompute.evidence.files import Row, Table
@@ -89,16 +89,17 @@ def judge(lib: Library, table: Table) -> list[Judgement]:
     judged: dict[int, list[Judgement]] = {
         index: [_skipped(table, table.rows[index], reason, {"kind": table.kind.name})] for index, reason in faults.items()
     }
+    reader = DrawnReader(Sampler(DRAWS))
     for batch in batches:
-        for index, one in _batch(lib, table, batch):
+        for index, one in _batch(lib, table, batch, reader):
             judged.setdefault(index, []).append(one)
     return [one for index in sorted(judged) for one in judged[index]]
 
 
-def _batch(lib: Library, table: Table, batch: Batch) -> Iterator[tuple[int, Judgement]]:
+def _batch(lib: Library, table: Table, batch: Batch, reader: Reader) -> Iterator[tuple[int, Judgement]]:
     """The measured values of a batch, with the position of their rows."""
     stack = lib.load("stacks", batch.stack)
-    values, draws = batch.predict(read_value), batch.predict(DrawnReader(Sampler(DRAWS)))
+    values, draws = batch.predict(read_value), batch.predict(reader)
     for metric, name in batch.residuals.items():
         residual = stack.si(f"residual.{name}")
         spread = np.broadcast_to(spread_of(draws[metric]), len(batch.indices))

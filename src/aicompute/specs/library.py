@@ -124,11 +124,16 @@ class Library:
         self._overrides: dict[tuple[str, str], dict[str, Any]] = {}
         self._listings: dict[str, list[dict[str, Path]]] = {}
         self._loaded: dict[Path, Spec] = {}
+        self._named: dict[tuple[str, str], Spec] = {}
+        self._ids: dict[tuple[str, bool], list[str]] = {}
+        self._unknown: dict[tuple[str, str], UnknownNameError] = {}
 
     def ids(self, kind: str, abstract: bool = False) -> list[str]:
         """The ids of a kind, abstract ones only if asked for."""
-        found = self._by_id(kind)
-        return sorted(name for name, path in found.items() if abstract or not files.is_abstract(path))
+        if (kind, abstract) not in self._ids:
+            found = self._by_id(kind)
+            self._ids[kind, abstract] = sorted(name for name, path in found.items() if abstract or not files.is_abstract(path))
+        return list(self._ids[kind, abstract])
 
     def resolve(self, kind: str, name: str) -> str:
         """The id behind an id, an alias or a name with an organisation in front.
@@ -141,6 +146,8 @@ class Library:
         found = self._by_id(kind)
         if name in found:
             return name
+        if (kind, name) in self._unknown:
+            raise self._unknown[kind, name]
         wanted = normal(name)
         by_normal = {normal(identifier): identifier for identifier in found}
         by_alias = {normal(alias): identifier for identifier, path in found.items() for alias in files.aliases(path)}
@@ -152,7 +159,8 @@ class Library:
         if wanted.rpartition("/")[2] in short:
             return short[wanted.rpartition("/")[2]]
         known = [*self.ids(kind), *by_alias]
-        raise UnknownNameError(kind[:-1], name, dict.fromkeys(known))
+        self._unknown[kind, name] = UnknownNameError(kind[:-1], name, dict.fromkeys(known))
+        raise self._unknown[kind, name]
 
     def load(self, kind: str, name: str) -> Spec:
         """A spec by id or alias, with all it inherits and every override.
@@ -164,8 +172,9 @@ class Library:
         SpecError
             The file or a parent is broken; the message lists every fault.
         """
-        identifier = self.resolve(kind, name)
-        return self.load_file(kind, self._by_id(kind)[identifier])
+        if (kind, name) not in self._named:
+            self._named[kind, name] = self.load_file(kind, self._by_id(kind)[self.resolve(kind, name)])
+        return self._named[kind, name]
 
     def lineage(self, kind: str, identifier: str) -> list[str]:
         """The id of a spec, of what it extends, and so on to the root; an extended file of the same id appears again."""
@@ -227,7 +236,8 @@ class Library:
             A value of another dimension.
         """
         other = Library.__new__(Library)
-        other.folders, other._listings, other._loaded = self.folders, self._listings, {}
+        other.folders, other._listings, other._ids, other._unknown = self.folders, self._listings, self._ids, self._unknown
+        other._loaded, other._named = {}, {}
         other._overrides = {key: dict(paths) for key, paths in self._overrides.items()}
         for address, given in changes.items():
             kind, identifier, path = self._address(address)
