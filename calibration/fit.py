@@ -107,7 +107,7 @@ def run(layer: str, leave: Sequence[str], folds: int, write: bool, residuals: bo
     for column in leave:
         began = time.process_time()
         held = cal.leave_out(
-            lib, space, parts, column, folds if column == "group" else 0, fitted.moved,
+            lib, space, parts, column, folds if column == "group" else 0,
             progress=lambda text: print(text, end="\r", file=sys.stderr),
         )
         print_table(f"left out by {column} ({time.process_time() - began:.0f} s of CPU)", table_of(lib, held, each=False))

@@ -71,17 +71,17 @@ def held_out(layer: str) -> dict[str, Any]:
     seen = [one for part in used for one in cal.held_out(fitted, part, dict.fromkeys(part.batch.indices, ""), [""])]
     left_out = {}
     for column in COLUMNS if any("group" in part.table.columns for part in parts) else KERNELS:
-        held = _without(lib, space, parts, column, fitted.moved)
+        held = _without(lib, space, parts, column)
         left_out[column] = table(lib, held, unseen=column == "stack", each=column not in FOLDS)
     return {"values": len(calibration.free), "seen": table(lib, seen, unseen=False, each=False), "left out": left_out}
 
 
-def _without(lib: Library, space: Space, parts: Sequence[Any], column: str, start: Any) -> list[cal.HeldOut]:
+def _without(lib: Library, space: Space, parts: Sequence[Any], column: str) -> list[cal.HeldOut]:
     """Errors of rows left out by a column; nothing where all rows say the same, so that none would be left to fit."""
     words = {word for part in parts for word in cal.labels_of(lib, part, column)}
     if len(words) < 2:
         return []
-    return cal.leave_out(lib, space, parts, column, FOLDS.get(column, 0), start, progress=_progress)
+    return cal.leave_out(lib, space, parts, column, FOLDS.get(column, 0), progress=_progress)
 
 
 def _progress(text: str) -> None:
