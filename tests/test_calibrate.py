@@ -141,7 +141,7 @@ def test_a_known_stack_is_found_again(library: Library, named: list[Calibration]
 def test_five_rows_help_and_do_no_harm(library: Library, named: list[Calibration], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own, "ENOUGH", 1000)  # rows left out are not of interest here
     other, noise, gains, harms = training(40, seed=99), 0.05, [], []
-    for seed in range(6):
+    for seed in range(4):
         draw = np.random.default_rng(seed)
         for spread in (0.0, 1.0):
             stack = library.load("stacks", STACK)
@@ -335,13 +335,13 @@ def test_the_command_says_what_it_did_and_how_to_use_it(tmp_path: Path, monkeypa
     done = run("calibrate", "mine.csv", "--device", "-o", "my-specs/stacks/my-sglang.toml")
     assert done.exit_code == 0, done.output
     assert "Stack sglang: 8 rows used, 0 left out." in done.stdout
-    assert all(len(line) <= 80 or line.startswith("  aicompute") for line in done.stdout.splitlines())
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
     assert "fitting" in done.stderr
     assert "fitting" not in done.stdout
     for name in ("stacks/my-sglang.toml", "accelerators/nvidia-h100-sxm.toml"):
         assert name in done.stdout
     assert run("specs", "check", "my-specs").exit_code == 0
-    use = shlex.split(next(line for line in done.stdout.splitlines() if line.startswith("  aicompute")))
+    use = shlex.split(done.stdout[done.stdout.index("  aicompute") :].replace("\\\n", ""))
     tried = run(*use[1:])
     assert tried.exit_code == 0, tried.output
     again = run("calibrate", "mine.csv", "-o", "my-specs/stacks/my-sglang.toml")

@@ -86,7 +86,8 @@ def overlay(lib: Library, found: Calibrated, stack: str, said: str) -> dict[tupl
     for (kind, identifier), changes in owners.items():
         new = stack if kind == "stacks" else identifier
         spec = lib.load(kind, identifier)
-        data: dict[str, Any] = {"name": f"{spec.name}, calibrated", "extends": identifier}
+        name = f"{stack} (from {identifier})" if kind == "stacks" else f"{spec.name}, calibrated"
+        data: dict[str, Any] = {"name": name, "extends": identifier}
         if kind == "stacks":
             data["kind"] = str(spec.get("kind"))
         data["notes"] = said

@@ -37,7 +37,7 @@ ENOUGH = 5
 FOLDS = 20
 """Up to so many rows are left out one at a time; more in half as many parts."""
 
-DRIFTS = (0.125, 0.25, 0.5, 1.0)
+DRIFTS = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Somebody's own installation may differ from those that were measured by so much of what one stack, or one device, differs from another;
 the rows say which of these."""
 

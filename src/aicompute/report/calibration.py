@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from aicompute import units
 from aicompute.evidence.calibration import rounded, summary
 from aicompute.evidence.free import Vector
-from aicompute.evidence.own import Calibrated, Change, Errors
+from aicompute.evidence.own import DRIFTS, Calibrated, Change, Errors
 from aicompute.evidence.own_rows import reasons
 from aicompute.report import text
 from aicompute.report.text import Cell
@@ -109,6 +110,21 @@ def said_in_notes(found: Calibrated) -> str:
     return f"By aicompute calibrate from {_counted(len(found.used))} of {', '.join(found.files)}. {errors}."
 
 
+def broken(command: str) -> str:
+    r"""A command on lines that fit, as a shell reads them.
+
+    Examples
+    --------
+    >>> print(broken("aicompute estimate " + "x" * 70))
+      aicompute estimate \
+        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+    """
+    lines = textwrap.wrap(
+        command, text.WIDTH - 2, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return " \\\n".join(lines)
+
+
 def _parts(view: CalibrationView, format: str) -> list[str]:
     """Rows, reasons, errors, values, what cannot be told, and what to do with it."""
     found = view.calibrated
@@ -139,7 +155,7 @@ def _parts(view: CalibrationView, format: str) -> list[str]:
         parts.append(prose(f"The rows cannot tell, and these stay as they were: {names}."))
     parts += [prose(said) for said in _remarks(found)]
     if view.files:
-        parts += [prose(f"Wrote {' and '.join(map(str, view.files))}. To use it:"), f"  {view.use}"]
+        parts += [prose(f"Wrote {' and '.join(map(str, view.files))}. To use it:"), broken(view.use)]
     elif found.changes:
         parts.append(prose(f"Nothing is written; --output my-specs/stacks/my-{found.base.id}.toml makes a stack of it."))
     return parts
@@ -162,6 +178,8 @@ def _value_line(one: Change) -> list[Cell]:
 def _remarks(found: Calibrated) -> list[str]:
     """What to think of it."""
     said = []
+    if found.drift == min(DRIFTS):
+        said.append("The rows agree with what the specs say, so the values were held close to that.")
     if found.changes:
         said.append("Learned is the share of what was unknown of a value (its variance) that the rows removed.")
     if any(one.left_out is None for one in found.errors):
