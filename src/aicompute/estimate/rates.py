@@ -238,12 +238,20 @@ def static_rate(engine: Engine, sequences: Array, input_length: Array, output_le
 
 def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0) -> tuple[Array, Array]:
     """Time that prefilling one more prompt adds to the steps of a decoding engine, and the time of the bare step [s]."""
+    added, bare = _beside_a_prompt(engine, sequences, input_length, output_length, prefix)
+    return added, bare.step
+
+
+def _beside_a_prompt(
+    engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0
+) -> tuple[Array, EngineStep]:
+    """What `added_prefill` says, with the bare step itself."""
     base = decode_load(sequences, engine.drafts, prefix + input_length, output_length)
-    bare = engine.step(base).step
+    bare = engine.step(base)
     chunks = maximum(ceil(input_length / engine.stack.chunk), 1.0)
     length = input_length / chunks
     mixed = Load(sequences, base.queries, base.context, 1.0, length, prefix + 0.5 * (input_length - length), base.spread, scattered=1.0)
-    return chunks * maximum(engine.step(mixed).step - bare, 0.0), bare
+    return chunks * maximum(engine.step(mixed).step - bare.step, 0.0), bare
 
 
 def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, output_length: Array, room: Array | None = None) -> Rate:
@@ -267,7 +275,7 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
         \mathrm{TTFT} = t_0 + k\,t_d + t_p \left(1 + \beta\,\frac{c - 1}{2}\right), \quad
         \mathrm{TPOT} = \frac{t_d(b)}{g} + \varphi\,(b - 1)\,\frac{t_p}{\mathrm{osl}}
 
-    with b = c · osl · TPOT / cycle the requests that decode, found by four rounds. Answers of equal length end together, so that the next
+    with b = c · osl · TPOT / cycle the requests that decode, found by three rounds. Answers of equal length end together, so that the next
     prompts come in bursts: with β = 1 all at once, with 0 each alone. Measured waits do not grow with the share of time that
     prefill takes, as they would for random arrivals. What memory does not hold waits for whole answers.
 
@@ -278,19 +286,18 @@ def closed_loop_rate(engine: Engine, concurrency: Array, input_length: Array, ou
     most = engine.room(input_length, output_length) if room is None else room
     held = minimum(concurrency, most)
     active = held
-    for _ in range(4):
-        added, bare = added_prefill(engine, active, input_length, output_length)
+    for _ in range(3):
+        added, bare = _beside_a_prompt(engine, active, input_length, output_length)
         stalls = engine.stack.interference * maximum(active - 1.0, 0.0) * added / output_length
-        tpot = bare / engine.gain + stalls
+        tpot = bare.step / engine.gain + stalls
         answer = output_length * tpot
-        wait = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare
+        wait = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare.step
         first = wait + added * (1.0 + 0.5 * engine.stack.burst * (held - 1.0))
         cycle = first + answer
         active = maximum(held * answer / cycle, minimum(held, 1.0))
     queue = where(concurrency > most, (concurrency / most - 1.0) * cycle, 0.0)
-    step = engine.step(decode_load(active, engine.drafts, input_length, output_length))
     rate = held * output_length / cycle
-    return Rate(rate, rate * input_length / output_length, tpot, first + queue, active, step)
+    return Rate(rate, rate * input_length / output_length, tpot, first + queue, active, bare)
 
 
 def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, output_length: Array) -> Rate:
@@ -314,15 +321,14 @@ def open_loop_rate(engine: Engine, request_rate: Array, input_length: Array, out
     full = in_flight_rate(engine, most, input_length, output_length)
     offered = minimum(request_rate, full.output_rate / output_length)
     active = minimum(most, maximum(offered * 1.0, 1.0))
-    for _ in range(6):
-        added, bare = added_prefill(engine, active, input_length, output_length)
+    for _ in range(4):
+        added, bare = _beside_a_prompt(engine, active, input_length, output_length)
         busy = minimum(offered * added, 0.95)
-        tpot = bare / engine.gain / (1.0 - minimum(engine.stack.interference * busy, 0.95))
+        tpot = bare.step / engine.gain / (1.0 - minimum(engine.stack.interference * busy, 0.95))
         active = maximum(minimum(most, offered * output_length * tpot), minimum(1.0, most))
     wait = added * 0.5 * busy / (1.0 - busy)
-    first = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare + added + wait
-    step = engine.step(decode_load(active, engine.drafts, input_length, output_length))
-    return Rate(offered * output_length, offered * input_length, tpot, first, active, step)
+    first = engine.stack.first_token_fixed + engine.stack.first_token_steps * bare.step + added + wait
+    return Rate(offered * output_length, offered * input_length, tpot, first, active, bare)
 
 
 def pooled_rate(prefill: Array, decode: Array, input_length: Array, output_length: Array) -> tuple[Array, Array]:

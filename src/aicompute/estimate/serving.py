@@ -45,6 +45,8 @@ class ServingStack:
     token_fixed: Array
     layer_fixed: Array
     expert_layer_fixed: Array
+    index_layer_fixed: Array
+    """Of a layer that selects what it attends to, on top [s]."""
     elementwise: Array
     overlap_experts: Array
     overlap_tensor: Array
@@ -52,6 +54,8 @@ class ServingStack:
     """Share of the host's work on a step that runs while devices work on another."""
     reduce_fixed: Array
     imbalance: Array
+    diversity: Array
+    """Share of further tokens that choose their experts independently; the others go where tokens went before [1]."""
     redundant_experts: Array
     balanced: Array
     """1 where sequences are spread by length, 0 where the fullest rank sets the pace."""
@@ -146,7 +150,8 @@ def step_operators(
     experts: Array = 0.0
     if arch.num_moe_layers:
         places = arch.num_experts + redundancy(arch, plan, stack)
-        touched = touched_share(total, arch.experts_per_token * 1.0, arch.num_experts * 1.0)
+        independent = minimum(total, 1.0) + stack.diversity * maximum(total - 1.0, 0.0)
+        touched = touched_share(independent, arch.experts_per_token * 1.0, arch.num_experts * 1.0)
         mean = places / plan.ep * touched
         # with few tokens ranks differ in how many of their experts get any; the fullest is waited for
         experts = minimum(mean * fullest_rank(mean, sqrt(1.0 - touched), plan.ep), places / plan.ep)
@@ -229,6 +234,7 @@ def engine_step(
     # constants are those of layers with two blocks, one of them experts or neither
     pairs = 0.5 * arch.blocks
     layer_fixed = (pairs - arch.num_moe_layers) * stack.layer_fixed + arch.num_moe_layers * stack.expert_layer_fixed
+    layer_fixed = layer_fixed + arch.index_layers * stack.index_layer_fixed
     drafts = load.queries - 1.0
     parts = {
         "projections and dense": named("dense"),

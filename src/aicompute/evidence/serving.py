@@ -141,7 +141,7 @@ def version_key(text: str) -> tuple[int, ...]:
 
 
 def stack_of(lib: Library, name: str, version: str) -> Spec:
-    """The stack of a name, or the variant of it for a version: the latest with a ``since`` not later than it and an ``until`` that is.
+    """The stack of a name, or the variant of it for a version: the one with the latest ``since`` that is not later.
 
     A stack that nobody knows gets the prior of its kind.
     """
@@ -151,11 +151,13 @@ def stack_of(lib: Library, name: str, version: str) -> Spec:
         return lib.load("stacks", PRIOR)
     if not version:
         return stack
-    wanted = version_key(version)
     best: tuple[tuple[int, ...], Spec] = ((), stack)
-    for variant in (lib.load("stacks", identifier) for identifier in lib.ids("stacks")):
-        since, until = (version_key(str(variant.get(f"defaults.{key}", ""))) for key in ("since", "until"))
-        if variant.get("defaults.variant_of", "") == stack.id and best[0] < since <= wanted and (not until or wanted < until):
+    for identifier in lib.ids("stacks"):
+        if not identifier.startswith(stack.id + "-"):
+            continue
+        variant = lib.load("stacks", identifier)
+        since = version_key(str(variant.get("defaults.since", "")))
+        if variant.get("defaults.variant_of", "") == stack.id and best[0] < since <= version_key(version):
             best = (since, variant)
     return best[1]
 

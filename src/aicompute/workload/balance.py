@@ -53,9 +53,10 @@ def fullest_rank(mean: Array, spread: Array, ranks: Array) -> Array:
 
     Notes
     -----
-    .. math:: 1 + c\,\sqrt{2 \ln R}\,/\sqrt{\mu}
+    .. math:: 1 + c \left(\sqrt{2 \ln R} - 0.4 (1 - 1/R)\right) / \sqrt{\mu}
 
-    The expected maximum of R normal loads, an upper bound that is 6 to 15 % of the excess too high for R from 8 to 1,000.
+    The expected maximum of R normal loads: the bound of the reference, less most of what it is too high by. Within 20 % of the excess for
+    R from 8 to 1,000, 33 % too high for 4.
 
     References
     ----------
@@ -64,9 +65,11 @@ def fullest_rank(mean: Array, spread: Array, ranks: Array) -> Array:
     Examples
     --------
     >>> round(fullest_rank(48.0, 1.0, 320.0), 2), round(fullest_rank(460.0, 1.0, 72.0), 2)
-    (1.49, 1.14)
+    (1.43, 1.12)
     """
-    return 1.0 + spread * sqrt(2.0 * math.log(2.0) * log2(maximum(ranks, 1.0)) / maximum(mean, 1e-9))
+    several = maximum(ranks, 1.0)
+    deviations = sqrt(2.0 * math.log(2.0) * log2(several)) - 0.4 * (1.0 - 1.0 / several)
+    return 1.0 + spread * deviations / sqrt(maximum(mean, 1e-9))
 
 
 def length_spread(input_length: Array, output_length: Array, variation: Array) -> Array:
