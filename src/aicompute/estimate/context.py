@@ -245,14 +245,15 @@ def drawn(s: Scene, count: int) -> Records:
         common, own = sampler.normal(f"residual|{s.stack.id}"), sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
         residual = s.stack.si("residual.step") * (np.sqrt(0.7) * common + np.sqrt(0.3) * own)
         power = s.accelerator.si("power.residual") * sampler.normal(f"power|{s.accelerator.id}")
-        s.memo[key] = records(s, sampler, np.exp(residual), np.exp(power), np.exp(_waiting(s) * sampler.normal(f"first token|{s.stack.id}")))
+        waiting = _waiting(s) * sampler.normal(f"first token|{s.stack.id}")
+        s.memo[key] = records(s, sampler, np.exp(residual), np.exp(power), np.exp(waiting))
     found: Records = s.memo[key]
     return found
 
 
 def _waiting(s: Scene) -> float:
     """Spread of the time to the first token around the formula, beyond that of a step."""
-    return max(s.stack.si("residual.first_token", 0.0) ** 2 - s.stack.si("residual.step") ** 2, 0.0) ** 0.5
+    return float(np.sqrt(max(s.stack.si("residual.first_token", 0.0) ** 2 - s.stack.si("residual.step") ** 2, 0.0)))
 
 
 def records(
