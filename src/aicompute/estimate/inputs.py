@@ -395,7 +395,7 @@ def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reade
         full_square=read(stack, "attention.full_square"),
         score_bytes=read(stack, "attention.score_bytes"),
         passes=read(stack, "streams.passes"),
-        sorting=read(stack, "streams.sorting"),
+        routed=read(stack, "streams.routed"),
         cast=read(stack, cast) if cast else 0.0,
         layer_host=read(stack, "host.layer"),
         expert_host=read(stack, "host.expert"),

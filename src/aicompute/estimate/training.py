@@ -60,8 +60,8 @@ class TrainingStack:
     score_bytes: Array
     passes: Array
     """Traffic between products over that of kernels that read and write each array once."""
-    sorting: Array
-    """Traffic of sorting tokens by expert and back over the least that it takes."""
+    routed: Array
+    """Likewise of sorting tokens by expert and back, and of the activations of routed experts."""
     cast: Array
     """Moved by casting an element to the format of the products [B]; 0 at 16 bits."""
     layer_host: Array
@@ -272,10 +272,10 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
     copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
     moved = layer_streams(arch, tokens, plan.tp, sharded, copies, plan.expert_tp)
     inputs, results = cast_elements([t.operator for t in timed])
-    sorting = stack.sorting * moved.routed
     plain = stream_time(stack.passes * moved.forward, device.bandwidth)
-    streams = plain + stream_time(sorting + stack.cast * inputs / layers, device.bandwidth)
-    streams_back = stream_time(stack.passes * moved.backward + sorting + stack.cast * results / layers, device.bandwidth)
+    streams = plain + stream_time(stack.routed * moved.routed_forward + stack.cast * inputs / layers, device.bandwidth)
+    back = stack.passes * moved.backward + stack.routed * moved.routed_backward + stack.cast * results / layers
+    streams_back = stream_time(back, device.bandwidth)
     host = stack.layer_host * 0.5 * arch.blocks / layers
     if arch.num_moe_layers:
         host = host + stack.expert_host * maximum(arch.num_experts / plan.ep, 1.0) * arch.num_moe_layers / layers
