@@ -101,7 +101,7 @@ def calibration_parts(lib: Library, calibration: Calibration, tables: Sequence[T
     found = []
     for part in parts:
         factors = np.array([_factor(calibration.weights, part, index) for index in part.batch.indices])
-        found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * factors))
+        found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * factors, factors))
     return found
 
 
@@ -145,7 +145,7 @@ class HeldOut:
     spreads: Vector
     """Standard deviation of ln(predicted) by the ranges of the values read."""
     weights: Vector
-    """How much each row counts in the fit, squared."""
+    """Share of a row that each counts."""
 
     def inside(self, sigma: float) -> float:
         """Share of the rows inside their 90 % interval, if measurements spread by ``sigma`` around the formula."""
@@ -202,7 +202,7 @@ def held_out(fitted: Fitted, part: Part, labels: Mapping[int, str], wanted: Iter
             groups = tuple(part.table.rows[index].text("group") for index, used in zip(part.batch.indices, use, strict=True) if used)
             residual = part.batch.residuals[part.metric]
             kind = part.table.kind.name
-            weights = part.weight[use] ** 2
+            weights = part.share[use]
             results.append(HeldOut(label, kind, part.metric, residual, part.batch.stack, groups, found[use], spreads[use], weights))
     return results
 
