@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators,
 from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, where
+from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, sum_of, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -222,13 +222,13 @@ def training_step(
         "pipeline sends": t.stage * (micro_batches + warm_up),
         "data parallel": data,
     }
-    exposed = sum((parts[name] for name in communication), 0.0)
+    exposed = sum_of(parts[name] for name in communication)
     passes = micro_batches / plan.pp
     flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
     traffic = passes * ((3.0 + again) * k.traffic + layers * ((1.0 + again_streams) * k.streams + k.streams_back) * device.bandwidth)
     memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
-    wire = sum(communication.values(), 0.0)
-    return TrainingStep(sum(parts.values(), 0.0), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
+    wire = sum_of(communication.values())
+    return TrainingStep(sum_of(parts.values()), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +374,29 @@ def _data_parallel(
     data = where(plan.zero >= 3.0, micro_batches * (scatter + 2.0 * collect), scatter + collect)
     owned = where(plan.zero >= 1.0, held.dense / groups[0] + held.experts / groups[1], held.dense + held.experts)
     return data, owned
+
+
+def training_memory(arch: Architecture, sequence: Array, global_batch: Array, plan: TrainingPlan, stack: TrainingStack) -> dict[str, Array]:
+    """Bytes of the fullest rank by part, as `training_step` gives them, without the time.
+
+    Parameters
+    ----------
+    arch : Architecture
+    sequence, global_batch : shape (...)   Tokens a sequence; sequences a step [1].
+    plan, stack   Records of broadcastable fields.
+
+    Returns
+    -------
+    dict of shape (...) [B].
+
+    References
+    ----------
+    .. [1] V. Korthikanti et al., arXiv:2205.05198; S. Rajbhandari et al., arXiv:1910.02054.
+    """
+    micro_batches = ceil(global_batch / (plan.dp * plan.micro_batch) - 1e-9)
+    most = most_layers(arch.num_layers * 1.0, plan.pp, plan.chunks)
+    held = rank_parameters(arch, plan.tp, arch.num_layers * 1.0 / most, plan.ep, plan.expert_tp)
+    return _memory(arch, sequence, plan, held, most, stack, _data_groups(plan), micro_batches)
 
 
 def _memory(
