@@ -32,6 +32,8 @@ class Cells:
     """Shape (n,); those asked for."""
     plans: Callable[[Indices], dict[str, Floats]]
     """Columns of some of them."""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Further plans that fit but were left out before, by reason."""
 
     def __len__(self) -> int:
         """Plans whose memory suffices."""
@@ -148,7 +150,9 @@ def _add(found: Found, cells: Cells) -> None:
     """Reduce a block."""
     query, fit = found.query, len(cells)
     found.judged += cells.judged
-    found.fit += fit
+    found.fit += fit + sum(cells.failed.values())
+    for reason, count in cells.failed.items():
+        found.failed[reason] = found.failed.get(reason, 0) + count
     found.least_memory = min(found.least_memory, cells.least_memory)
     if not fit:
         return

@@ -89,9 +89,9 @@ class TrainingSpace:
         """Memory over capacity, on the mesh without overlap."""
         r, w = self.records, self.work
         plan = _plan(_mesh(block))
-        assert r.training is not None  # noqa: S101 - a training scene
+        assert r.training is not None
         memory = training_memory(r.arch, w.sequence_length, w.global_batch, plan, r.training)
-        shape = tuple(len(block.allowed[name]) if name in _MEMORY else 1 for name in CHOICES) + (len(block),)
+        shape = (*(len(block.allowed[name]) if name in _MEMORY else 1 for name in CHOICES), len(block))
         return np.broadcast_to(sum_of(memory.values()) / r.device.capacity, shape)
 
     def _timed(self, block: Rows, names: Sequence[str]) -> Cells:
@@ -99,11 +99,11 @@ class TrainingSpace:
         s, r, w = self.scene, self.records, self.work
         mesh = _mesh(block)
         plan = _plan(mesh)
-        step = training_step(
-            r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, overlapping(r, mesh).training
-        )
+        stack = overlapping(r, mesh).training
+        assert stack is not None
+        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, stack)
         share = np.asarray(sum_of(step.memory.values()) / r.device.capacity)
-        shape = tuple(len(block.allowed[name]) for name in CHOICES) + (len(block),)
+        shape = (*(len(block.allowed[name]) for name in CHOICES), len(block))
         fits = np.broadcast_to((share <= 1.0) & _allowed(block, CHOICES), shape)
         cells = np.flatnonzero(fits)
         picked = _Some(*(_pick(getattr(step, name), shape, cells) for name in _Some._fields))
@@ -131,7 +131,7 @@ class TrainingSpace:
 
 def overlapping(r: Records, columns: Mapping[str, Any]) -> Records:
     """Records whose stack hides as much as it can where the flag of a plan is 1, and nothing where it is 0."""
-    assert r.training is not None  # noqa: S101 - a training scene
+    assert r.training is not None
     shares = {field: getattr(r.training, field) * columns[name] for name, field in _OVERLAPS.items()}
     return replace(r, training=replace(r.training, **shares))
 
