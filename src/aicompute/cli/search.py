@@ -52,8 +52,9 @@ def command(
     """Judge every plan of SYSTEM in a scenario and show the best.
 
     Options of the plan, such as --tp, take several values: --tp 1,2,4. Axes of training: tp, pp, cp, dp, ep, chunks (vpp), micro_batch,
-    zero, recompute, sequence_parallel, overlap_tensor, overlap_data, overlap_experts; of serving: tp, dp, pp, ep, sequences, chunk, drafts. Exit
-    code 4: no plan fits or meets the conditions; what comes nearest is said. Ctrl-C shows what was found so far.
+    zero, recompute, sequence_parallel, overlap_tensor, overlap_data, overlap_experts; of serving: tp, dp, pp, ep, sequences, chunk, drafts.
+
+    Exit code 4: no plan fits or meets the conditions; what comes nearest is said. Ctrl-C shows what was found so far.
 
     \b
     aicompute search dgx-h100 --model llama-3.1-70b --workload training --accelerators 512

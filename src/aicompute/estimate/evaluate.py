@@ -91,16 +91,14 @@ def training_metrics(
     memory_share : shape (...)   Of the fullest device [1].
     wanted : collection          Of `TRAINING_METRICS`; None: all.
     """
-    time = step.step * r.time_factor
-    tokens = w.global_batch * w.sequence_length
-    rate = tokens / time
+    rate = w.global_batch * w.sequence_length / r.time_factor / step.step
     mtbf = cluster_mtbf(r.mtbf, s.accelerators)
     good = goodput_exponential(daly_interval(r.checkpoint, mtbf), r.checkpoint, mtbf, r.restart)
     flops = flops_per_token_training(r.arch, w.sequence_length) / (r.dense_peak * s.accelerators)
     made: dict[str, Callable[[], Array]] = {
         "tokens_per_s_per_accelerator": lambda: rate / s.accelerators,
         "tokens_per_s": lambda: rate,
-        "step_time": lambda: time,
+        "step_time": lambda: step.step * r.time_factor,
         "mfu": lambda: rate * flops,
         "goodput": lambda: good,
         "communication_share": lambda: step.wire / step.step,
@@ -109,6 +107,7 @@ def training_metrics(
     }
     found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
     if wanted is None or any(name in MONEY for name in wanted):
+        time = step.step * r.time_factor
         busy = Activity(ranks / s.devices, step.flops / time, step.traffic / time, step.wire / time / r.link)
         paid = account(s, r, rate * good, [busy])
         found |= _money(s, paid)

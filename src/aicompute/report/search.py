@@ -21,7 +21,8 @@ from aicompute.units import plain
 _SHORT = {
     "micro_batch": "mb", "chunks": "vpp", "recompute": "recomp", "sequence_parallel": "sp", "overlap_tensor": "ovl-t",
     "overlap_data": "ovl-d", "overlap_experts": "ovl-e", "engine_accelerators": "engine", "batch_per_accelerator": "batch",
-    "prefill_engine_accelerators": "p-engine", "prefill_batch_per_accelerator": "p-batch", "prefill_engines": "p-count", "decode_engines": "count", "prefill_tp": "p-tp",
+    "prefill_engine_accelerators": "p-engine", "prefill_batch_per_accelerator": "p-batch", "prefill_engines": "p-count",
+    "decode_engines": "count", "prefill_tp": "p-tp",
     "prefill_dp": "p-dp", "prefill_pp": "p-pp", "prefill_ep": "p-ep", "prefill_chunk": "p-chunk",
 }  # fmt: skip
 _WORDS = {"selective": "select", "one, mixed": "one", "prefill and decode": "two"}

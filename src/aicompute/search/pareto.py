@@ -43,7 +43,7 @@ def pareto_front(costs: Floats) -> NDArray[np.intp]:
     if costs.shape[1] == 2:
         second = costs[order, 1]
         before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-        return order[second < before]
+        return np.asarray(order[second < before])
     order = order[~_beaten(costs[order], costs[_promising(costs, order)])]
     kept: list[int] = []
     front = np.empty((0, 2))
@@ -63,7 +63,7 @@ def _promising(costs: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     steps = np.linspace(0.02, 0.98, 7)
     weights = np.array([(a, b, c) for a in steps for b in steps for c in steps])
     chosen = np.unique(np.argmin(scaled @ weights.T, axis=0))
-    return rows[chosen[:_FEW]]
+    return np.asarray(rows[chosen[:_FEW]])
 
 
 def _beaten(costs: Floats, by: Floats) -> NDArray[np.bool_]:

@@ -237,9 +237,9 @@ class PoolsSpace:
             first = {name: plans[f"prefill_{name}"][rows] for name in (*ENGINE, "sequences", "chunk")}
             then = {name: plans[name][rows] for name in (*ENGINE, "sequences", "drafts")}
             rate = self.first.outcome(ServingPlan(*(first[n] for n in ENGINE)), first["sequences"], first["chunk"], 0.0, False)
-            first["tokens_per_s"] = rate.metrics["tokens_per_s"]
+            first["tokens_per_s"] = np.asarray(rate.metrics["tokens_per_s"])
             rate = self.then.outcome(ServingPlan(*(then[n] for n in ENGINE)), then["sequences"], self.then.loads.chunks[0], number, False)
-            then["tokens_per_s"] = rate.metrics["tokens_per_s"]
+            then["tokens_per_s"] = np.asarray(rate.metrics["tokens_per_s"])
             metrics, counts = self._outcome(first, then, number)
             metrics |= {"prefill_engines": counts[0], "decode_engines": counts[1]}
             for name, value in metrics.items():

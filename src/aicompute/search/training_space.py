@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.estimate.context import Records, Scene
-from aicompute.estimate.evaluate import training_metrics, training_outcome
+from aicompute.estimate.evaluate import MONEY, training_metrics, training_outcome
 from aicompute.estimate.training import TrainingPlan, training_memory, training_step
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
@@ -25,19 +25,21 @@ Indices = NDArray[np.intp]
 
 CELLS = 300_000
 """Plans of a block: as many as hide the cost of some thousand calls, and as few as stay in a processor's cache."""
+SLICE = 16_384
+"""Plans of which power and money are found at a time: dozens of operations then stay in the cache nearest to a core."""
 _MEMORY = ("zero", "recompute", "sequence_parallel", "micro_batch", "chunks")
 """Choices that memory depends on."""
 _OVERLAPS = {"overlap_tensor": "overlap_tensor", "overlap_data": "overlap_data", "overlap_experts": "overlap_experts"}
 
 
 class _Some(NamedTuple):
-    """What `training_metrics` needs, of some cells."""
+    """What `training_metrics` needs, of some cells; zero what is not needed."""
 
     step: Any
-    exposed: Any
-    flops: Any
-    traffic: Any
-    wire: Any
+    exposed: Any = 0.0
+    flops: Any = 0.0
+    traffic: Any = 0.0
+    wire: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,23 @@ class TrainingSpace:
         plan = _plan(mesh)
         stack = overlapping(r, mesh).training
         assert stack is not None
-        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, stack)
+        needs = "exposed_share" in names, any(name in MONEY or name == "communication_share" for name in names)
+        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, stack, *needs)
         share = np.asarray(sum_of(step.memory.values()) / r.device.capacity)
         shape = (*(len(block.allowed[name]) for name in CHOICES), len(block))
         fits = np.broadcast_to((share <= 1.0) & _allowed(block, CHOICES), shape)
         cells = np.flatnonzero(fits)
-        picked = _Some(*(_pick(getattr(step, name), shape, cells) for name in _Some._fields))
-        ranks = _pick(plan.dp * plan.tp * plan.pp * plan.cp, shape, cells)
-        metrics = training_metrics(s, r, w, ranks, picked, _pick(share, shape, cells), names)
-        full = {name: np.broadcast_to(np.asarray(value), cells.shape) for name, value in metrics.items()}
+        fields = [name for name in _Some._fields if name == "step" or np.ndim(getattr(step, name))]
+        spread = {name: _spread(getattr(step, name), shape) for name in fields}
+        ranks, memory = _spread(plan.dp * plan.tp * plan.pp * plan.cp, shape), _spread(share, shape)
+        full = {name: np.empty(len(cells)) for name in names}
+        for start in range(0, len(cells), SLICE if needs[1] else max(len(cells), 1)):
+            some = cells[start : start + SLICE] if needs[1] else cells
+            picked = _Some(**{name: _pick(spread[name], some) for name in fields})
+            full_share = _pick(memory, some) if "memory_share" in names else 0.0
+            metrics = training_metrics(s, r, w, _pick(ranks, some) if needs[1] else 0.0, picked, full_share, names)
+            for name in names:
+                full[name][start : start + len(some)] = metrics[name]
 
         def plans(some: Indices) -> dict[str, Floats]:
             places = np.unravel_index(cells[some], shape)
@@ -161,14 +171,19 @@ def _allowed(block: Rows, names: Sequence[str]) -> Any:
     return found
 
 
-def _pick(values: Any, shape: tuple[int, ...], cells: Indices) -> Any:
-    """Cells of an array that broadcasts; first axes along which it is constant are left out before it is spread."""
-    if isinstance(values, float) or values.size == 1:
-        return values if isinstance(values, float) else values.reshape(-1)[0]
-    same = next(place for place, length in enumerate(values.shape) if length > 1)
-    inner = shape[same:]
-    flat = np.broadcast_to(values.reshape(values.shape[same:]), inner).reshape(-1)
-    return flat[cells if same == 0 else cells % prod(inner)]
+def _spread(values: Any, shape: tuple[int, ...]) -> Floats:
+    """An array that broadcasts, spread over the mesh and flat; first axes along which it is constant are left out."""
+    values = np.asarray(values, dtype=float)
+    same = next((place for place, length in enumerate(values.shape) if length > 1), values.ndim)
+    inner = shape[same:] if values.ndim else ()
+    return np.broadcast_to(values.reshape(values.shape[same:]), inner).reshape(-1)
+
+
+def _pick(flat: Floats, cells: Indices) -> Any:
+    """Cells of the mesh from what `_spread` made of an array."""
+    if len(flat) == 1:
+        return flat[0]
+    return flat[cells if not len(cells) or cells[-1] < len(flat) else cells % len(flat)]
 
 
 def _blocks(rows: Rows, size: int, names: Sequence[str]) -> Iterator[Rows]:
