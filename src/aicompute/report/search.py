@@ -13,7 +13,7 @@ from aicompute.report.front import check_target, drawing
 from aicompute.report.numbers import better_of, display_of, scale_of
 from aicompute.report.records import SCHEMA, as_json, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.text import FORMATS, Cell, comma_separated
+from aicompute.report.text import FORMATS, WIDTH, Cell, comma_separated
 from aicompute.report.views import Text
 from aicompute.search.plans import Answer, FoundPlan
 from aicompute.units import plain
@@ -25,6 +25,8 @@ _SHORT = {
     "decode_engines": "count", "prefill_tp": "p-tp",
     "prefill_dp": "p-dp", "prefill_pp": "p-pp", "prefill_ep": "p-ep", "prefill_chunk": "p-chunk",
 }  # fmt: skip
+_APART = ("tp", "dp", "pp", "cp", "ep", "micro_batch", "batch_per_accelerator")
+"""Columns of their own where there is no room for all."""
 _WORDS = {"selective": "select", "one, mixed": "one", "prefill and decode": "two"}
 _TITLES = {
     "tokens_per_s_per_accelerator": "tok/s/acc", "tokens_per_s": "tok/s", "tokens_per_s_per_user": "tok/s/user", "step_time": "step",
@@ -137,7 +139,7 @@ class SearchView:
         if a.front:
             names = list(a.pareto)
             said = ", ".join(display_of(name).label for name in names)
-            blocks += _plans_table(a.front, names, f"Front of {said}: no plan is better in all")
+            blocks += _plans_table(a.front, names, f"Front of {said}: no plan is better in all", len(names))
         counts = [["enumerated", f"{a.enumerated:,}"]]
         counts += [[f"- {_REASONS.get(reason, reason)}", f"{count:,}"] for reason, count in a.excluded.items()]
         counts += [["feasible", f"{a.feasible:,}"]]
@@ -202,18 +204,32 @@ def _record(rank: int, found: FoundPlan) -> dict[str, Any]:
     return {"rank": rank, "plan": dict(found.plan), "metrics": metrics}
 
 
-def _plans_table(plans: Sequence[FoundPlan], names: Sequence[str], heading: str) -> list[Table | Prose]:
-    """Columns of what differs between the plans; what all have in common in a line before."""
+def _width(plans: Sequence[FoundPlan], keys: Sequence[str], names: Sequence[str]) -> int:
+    """Columns of the terminal that a table takes, about."""
+    widths = [len(str(len(plans)))]
+    widths += [max(len(_SHORT.get(key, key)), *(len(_word(one.plan.get(key))) for one in plans)) for key in keys]
+    widths += [max(len(_headed(name, "ms" if "[" not in name else "")), 7) for name in names]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _plans_table(plans: Sequence[FoundPlan], names: Sequence[str], heading: str, least: int = 1) -> list[Table | Prose]:
+    """Columns of what differs between the plans; what all have in common in a line after; at least so many of the metrics."""
     keys = list(dict.fromkeys(key for one in plans for key in one.plan))
     same = {key for key in keys if len(plans) > 1 and len({str(one.plan.get(key)) for one in plans}) == 1}
     common = ", ".join(f"{_SHORT.get(key, key)} {_word(plans[0].plan[key])}" for key in keys if key in same)
     differing = [key for key in keys if key not in same]
+    while len(names) > least and _width(plans, differing, names) > WIDTH:
+        names = names[:-1]
     scales = {name: scale_of(display_of(name).scales, [one.metrics[name] for one in plans if name in one.metrics]) for name in names}
-    headers = ["#", *(_SHORT.get(key, key) for key in differing), *(_headed(name, scales[name][1]) for name in names)]
+    apart = differing if _width(plans, differing, names) <= WIDTH else [key for key in differing if key in _APART]
+    rest = [key for key in differing if key not in apart]
+    headers = ["#", *(_SHORT.get(key, key) for key in apart), *(["further"] if rest else [])]
+    headers += [_headed(name, scales[name][1]) for name in names]
     rows: list[Sequence[Cell]] = []
     for rank, one in enumerate(plans, 1):
+        further = ", ".join(f"{_SHORT.get(key, key)} {_word(one.plan[key])}" for key in rest if key in one.plan)
         numbers = [_number(one.metrics, name, scales[name][0]) for name in names]
-        rows.append([str(rank), *(_word(one.plan.get(key)) for key in differing), *numbers])
+        rows.append([str(rank), *(_word(one.plan.get(key)) for key in apart), *([further] if rest else []), *numbers])
     blocks: list[Table | Prose] = [Table(headers, rows, heading)]
     if common:
         blocks.append(Prose([("all have", common)]))

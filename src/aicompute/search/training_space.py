@@ -104,7 +104,8 @@ class TrainingSpace:
         stack = overlapping(r, mesh).training
         assert stack is not None
         needs = "exposed_share" in names, any(name in MONEY or name == "communication_share" for name in names)
-        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, stack, *needs)
+        machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
+        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, *machine, stack, *needs)
         share = np.asarray(sum_of(step.memory.values()) / r.device.capacity)
         shape = (*(len(block.allowed[name]) for name in CHOICES), len(block))
         fits = np.broadcast_to((share <= 1.0) & _allowed(block, CHOICES), shape)
