@@ -85,8 +85,8 @@ def main(everything: bool) -> None:
     print(render(headers, rows if everything else list(shown.values()), "markdown"))
     inside = sum(share >= 0.95 for share in fitting)
     print(f"\nPlans are {'/'.join(FIELDS)}. Of {len(fitting) + len(over)} configurations, {len(fitting)} published plans fit the memory as")
-    print(f"predicted: {inside} of them within 5 % of the predicted optimum, median {100.0 * np.median(fitting):.1f} %. The other {len(over)}")
-    print(f"are predicted to take more memory than there is; their median is {100.0 * np.median(over):.1f} %.")
+    print(f"predicted: {inside} of them within 5 % of the predicted optimum, median {100.0 * np.median(fitting):.1f} %.")
+    print(f"The other {len(over)} are predicted to take more memory than there is; their median is {100.0 * np.median(over):.1f} %.")
 
 
 if __name__ == "__main__":

@@ -206,8 +206,8 @@ def test_large_spaces_are_refused_with_their_size():
     many = list(range(1, 129))
     with pytest.raises(UsageError, match=r"combinations, .*(days|years)"):
         ac.search("dgx-h100", workload="training", plan={name: many for name in ("tp", "cp", "pp", "dp", "ep", "micro_batch", "chunks")})
+    axes = {"micro_batch": many, "cp": many, "pp": list(range(1, 30))}
     with pytest.raises(UsageError, match="--yes"):
-        axes = {"micro_batch": many, "cp": many, "pp": list(range(1, 30))}
         ac.search("cloudmatrix-384", workload="training", accelerators=15360, full=True, plan=axes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.estimate import evaluate
-from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.context import Records, Scene, engine
 from aicompute.estimate.evaluate import Outcome, Pools
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
@@ -106,21 +106,39 @@ class ServingSpace:
     def cells(self, names: Sequence[str]) -> Iterator[Cells]:
         """The valid points, block by block."""
         cost = any(name in evaluate.MONEY for name in names)
-        per_row = self._sequences * (1 if self.kind == "decode" else len(self.loads.chunks))
-        count = max(CELLS // per_row, 1)
+        chunks = 1 if self.kind == "decode" else len(self.loads.chunks)
         for drafts in (0.0,) if self.kind == "prefill" else self.loads.drafts:
-            for start in range(0, len(self.engines["tp"]), count):
-                yield self._block(slice(start, start + count), drafts, names, cost)
+            shares = self._memory_shares(drafts)
+            fits = (shares <= 1.0) & self._runs
+            least = float(np.where(self._runs, shares, np.inf).min())
+            yield Cells(int(self._runs.sum()) * chunks, least, {name: np.zeros(0) for name in names}, lambda rows: {})
+            # engines that hold equally many sequences side by side, so that few points do not fit
+            held = fits.sum(axis=0)
+            order = np.argsort(-held, kind="stable")
+            order = order[held[order] > 0]
+            start = 0
+            while start < len(order):
+                count = max(CELLS // int(held[order[start]] * chunks), 1)
+                rows = order[start : start + count]
+                yield self._block(rows, np.flatnonzero(fits[:, rows].any(axis=1)), drafts, names, cost)
+                start += count
 
-    def _block(self, rows: slice, drafts: float, names: Sequence[str], cost: bool) -> Cells:
-        """Some engines with all their loads; shape (chunks, loads, engines)."""
+    def _memory_shares(self, drafts: float) -> Floats:
+        """Memory over what an engine may use, shape (B, R)."""
+        w = self.work
+        e = engine(self.scene, self.records, ServingPlan(*(self.engines[name] for name in ENGINE)), drafts)
+        length = w.input_length + (0.0 if self.kind == "prefill" else w.output_length)
+        return np.broadcast_to(np.asarray(evaluate.serving_memory(e, self._in_engine, length)[0]), self._in_engine.shape)
+
+    def _block(self, rows: Indices, loads: Indices, drafts: float, names: Sequence[str], cost: bool) -> Cells:
+        """Some engines with some loads; shape (chunks, loads, engines)."""
         engines = {name: column[rows] for name, column in self.engines.items()}
-        sequences = self._in_engine[None, :, rows]
+        sequences = self._in_engine[np.ix_(loads, rows)][None]
         chunks = np.array(self.loads.chunks)[:, None, None] if self.kind != "decode" else np.array(self.loads.chunks[:1])[:, None, None]
         plan = ServingPlan(*(engines[name] for name in ENGINE))
         out = self.outcome(plan, sequences, chunks if chunks.size > 1 else float(chunks.flat[0]), drafts, cost)
         shape = (len(chunks), *sequences.shape[1:])
-        runs = np.broadcast_to(self._runs[None, :, rows], shape)
+        runs = np.broadcast_to(self._runs[np.ix_(loads, rows)][None], shape)
         share = np.broadcast_to(np.asarray(out.memory_share), shape)
         cells = np.flatnonzero((share <= 1.0) & runs)
         metrics = {name: np.broadcast_to(np.asarray(out.metrics[name], dtype=float), shape).reshape(-1)[cells] for name in names}
@@ -135,7 +153,7 @@ class ServingSpace:
                 found["chunk"] = chunks[chunk, 0, 0]
             return found
 
-        return Cells(int(runs.sum()), float(np.where(runs, share, np.inf).min()), metrics, plans)
+        return Cells(0, np.inf, metrics, plans)
 
     def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
         """All metrics of some plans."""
@@ -286,7 +304,10 @@ def _side(space: ServingSpace, target: str, most: float | None) -> tuple[dict[st
         judged += cells.judged
         least = min(least, cells.least_memory)
         columns = cells.plans(np.arange(len(cells)))
-        parts.append({**columns, target: cells.metrics[target], "tokens_per_s": cells.metrics["tokens_per_s"]})
+        if len(cells):
+            parts.append({**columns, target: cells.metrics[target], "tokens_per_s": cells.metrics["tokens_per_s"]})
+    if not parts:
+        return {"fits": np.zeros(0), "meets": np.zeros(0, dtype=bool)}, judged, least
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found["fits"] = np.ones(len(found["tp"]))
     found["meets"] = found[target] <= (np.inf if most is None else most * (1.0 + 1e-9))
