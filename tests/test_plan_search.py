@@ -19,7 +19,7 @@ from aicompute.estimate import evaluate, workload
 from aicompute.estimate.context import scene, standing
 from aicompute.plan.space import CHOICES, TRAINING_AXES, Job, default_axes, full_axes, training_rows
 from aicompute.search import mesh
-from aicompute.search.best import training_plan
+from aicompute.search.best import splits_experts, training_plan
 from aicompute.search.conditions import Condition, contradiction, parse_condition
 from aicompute.search.mesh import Query, explore
 from aicompute.search.pareto import may_join, pareto_front
@@ -57,9 +57,8 @@ def test_mesh_flat_arrays_and_single_plans_agree(case):
         np.testing.assert_allclose(metrics[name][rows], flat[name], rtol=1e-12, err_msg=name)
     for place in range(0, 300, 10):
         one = {name: float(column[place]) for name, column in chosen.items()}
-        out = evaluate.training_outcome(
-            space.scene, overlapping(space.records, one), space.work, training_plan(one, one["sequence_parallel"])
-        )
+        plan = training_plan(one, one["sequence_parallel"], splits_experts(space.scene))
+        out = evaluate.training_outcome(space.scene, overlapping(space.records, one), space.work, plan)
         for name in names:
             assert out.metrics[name] == pytest.approx(flat[name][place], rel=1e-12), name
 
@@ -256,6 +255,11 @@ def test_stacks_exclude_what_they_cannot_run():
     found = ac.search("dgx-a100-80gb", model="gpt-3-175b", workload="training", accelerators=512, stack="megatron-deepspeed-2022", top=500)
     assert not any(one.plan["sequence_parallel"] for one in found)
     assert found.answer.excluded["stack"] > 0
+    sharded = ac.search("dgx-h100", model="llama-3.1-8b", workload="training", accelerators=64, stack="llm-foundry-fsdp", full=True)
+    assert {(one.plan["tp"], one.plan["pp"]) for one in sharded} == {(1, 1)}
+    assert {one.plan["zero"] for one in sharded} <= {2, 3}
+    with pytest.raises(PlanError, match="the stack cannot run it"):
+        ac.search("dgx-h100", model="llama-3.1-8b", workload="training", accelerators=64, stack="llm-foundry-fsdp", plan={"tp": 2})
 
 
 # Enumeration

@@ -214,9 +214,9 @@ def runnable_axes(s: Scene) -> dict[str, tuple[float, ...]]:
     if s.training and not s.stack.get("defaults.sequence_parallel", True):
         found["sequence_parallel"] = (0.0,)
     for name in TRAINING_AXES if s.training else SERVING_AXES:
-        values = s.stack.get(f"defaults.runs_{name}", None)
-        if values is not None:
-            found[name] = tuple(float(value) for value in values)
+        values = str(s.stack.get(f"defaults.runs_{name}", ""))
+        if values:
+            found[name] = tuple(float(value) for value in values.split(","))
     return found
 
 
