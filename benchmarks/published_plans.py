@@ -18,7 +18,6 @@ from aicompute.estimate.training import TrainingPlan
 from aicompute.evidence.files import read_table
 from aicompute.evidence.training import training_case
 from aicompute.report.text import render
-from aicompute.search.best import splits_experts, training_plan
 from aicompute.search.plans import Terms, search_plans
 from aicompute.specs import Library
 from aicompute.specs.files import built_in
@@ -52,7 +51,7 @@ def judged(lib, key, cells):
     words = {"dense": precision, "experts": precision, "dispatch": "bf16"}
     s = scene(lib, system, model, "training", None, case.stack, words, float(count))
     numbers = {f.name: float(getattr(case.plan, f.name)) for f in fields(TrainingPlan)}
-    out = training_outcome(s, standing(s), work, training_plan(numbers, numbers["sequence_parallel"], splits_experts(s)), cost=False)
+    out = training_outcome(s, standing(s), work, TrainingPlan(**numbers), cost=False)
     rate, memory = float(out.metrics["tokens_per_s_per_accelerator"]), float(out.memory_share)
     terms = Terms(stack=case.stack, precision=words, accelerators=float(count), top=5000)
     answer = search_plans(lib, system, model, work, terms)

@@ -169,7 +169,7 @@ def test_plans_on_a_mesh(benchmark):
     from aicompute.estimate.training import training_step
     from aicompute.estimate.workload import training
     from aicompute.plan.space import full_axes, training_rows
-    from aicompute.search.best import splits_experts, training_plan
+    from aicompute.search.best import training_plan
     from aicompute.search.mesh import Query, explore
     from aicompute.search.plans import job_of
     from aicompute.search.training_space import TrainingSpace, _Some, overlapping
@@ -191,7 +191,7 @@ def test_plans_on_a_mesh(benchmark):
         best = 0.0
         for start in range(0, size, CHUNK):
             some = {key: column[start : start + CHUNK] for key, column in columns.items()}
-            plan, stack = training_plan(some, some["sequence_parallel"], splits_experts(s)), overlapping(r, some).training
+            plan, stack = training_plan(some, some["sequence_parallel"]), overlapping(r, some).training
             machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
             step = training_step(r.arch, w.sequence_length, w.global_batch, plan, *machine, stack, False, False)
             best = max(best, float(training_metrics(s, r, w, 0.0, _Some(step.step), 0.0, (name,))[name].max()))

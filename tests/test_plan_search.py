@@ -19,7 +19,7 @@ from aicompute.estimate import evaluate, workload
 from aicompute.estimate.context import scene, standing
 from aicompute.plan.space import CHOICES, TRAINING_AXES, Job, default_axes, full_axes, training_rows
 from aicompute.search import mesh
-from aicompute.search.best import splits_experts, training_plan
+from aicompute.search.best import training_plan
 from aicompute.search.conditions import Condition, contradiction, parse_condition
 from aicompute.search.mesh import Query, explore
 from aicompute.search.pareto import may_join, pareto_front
@@ -57,7 +57,7 @@ def test_mesh_flat_arrays_and_single_plans_agree(case):
         np.testing.assert_allclose(metrics[name][rows], flat[name], rtol=1e-12, err_msg=name)
     for place in range(0, 300, 10):
         one = {name: float(column[place]) for name, column in chosen.items()}
-        plan = training_plan(one, one["sequence_parallel"], splits_experts(space.scene))
+        plan = training_plan(one, one["sequence_parallel"])
         out = evaluate.training_outcome(space.scene, overlapping(space.records, one), space.work, plan)
         for name in names:
             assert out.metrics[name] == pytest.approx(flat[name][place], rel=1e-12), name

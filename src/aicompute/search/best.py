@@ -250,7 +250,7 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
         )
     split = given.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0)
     one = {k: float(v[0]) for k, v in columns.items()} if len(columns["dp"]) == 1 else columns  # a single plan stays plain floats
-    plan = training_plan(one, split, splits_experts(s))
+    plan = training_plan(one, split)
     out = evaluate.training_outcome(s, r, w, plan, cost=False)
     rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
     fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
@@ -267,14 +267,9 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
     return Choice({k: float(v[index]) for k, v in columns.items()}, float(rate[index]), True, others=others, counts=counts)
 
 
-def splits_experts(s: Scene) -> bool:
-    """Whether the stack of a training scene splits experts over the tensor ranks like dense matrices."""
-    return bool(s.stack.get("defaults.expert_tensor", True))
-
-
-def training_plan(columns: Mapping[str, Any], split: Any, experts: bool = True) -> TrainingPlan:
-    """A training plan from named numbers or columns; experts are split over tp where the stack does and their group leaves room for it."""
-    expert_tp = expert_tensor_ranks(columns["tp"], columns["ep"], columns["dp"] * columns["cp"]) if experts else 1.0
+def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
+    """A training plan from named numbers or columns; experts are split over tp where their group leaves room for it."""
+    expert_tp = expert_tensor_ranks(columns["tp"], columns["ep"], columns["dp"] * columns["cp"])
     return TrainingPlan(
         dp=columns["dp"],
         tp=columns["tp"],

@@ -103,7 +103,7 @@ def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, An
         choice = best.best_training(s, r, w, o.plan)
         if not choice.feasible:
             return why_memory(s, r, w, choice), None
-        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"], best.splits_experts(s))
+        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
         return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan)
     drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":

@@ -49,7 +49,7 @@ def why_late(s: Scene, r: Records, w: Workload, choice: best.Choice, name: str, 
 def why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[str, Any]:
     """How much memory is missing, and what would hold the model."""
     if w.is_training:
-        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"], best.splits_experts(s))
+        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
         out = evaluate.training_outcome(s, r, w, plan, cost=False)
         need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
         text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB a device of {have / 1e9:.0f}, {(need - have) / 1e9:.0f} too much"

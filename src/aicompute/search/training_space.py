@@ -17,7 +17,7 @@ from aicompute.estimate.training import TrainingPlan, training_memory, training_
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
 from aicompute.plan.space import CHOICES, LAYOUT, TRAINING_AXES, Rows
-from aicompute.search.best import splits_experts, training_plan
+from aicompute.search.best import training_plan
 from aicompute.search.mesh import Cells
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class TrainingSpace:
     def _memory_shares(self, block: Rows) -> Floats:
         """Memory over capacity, on the mesh without overlap."""
         r, w = self.records, self.work
-        plan = self._plan(_mesh(block))
+        plan = _plan(_mesh(block))
         assert r.training is not None
         memory = training_memory(r.arch, w.sequence_length, w.global_batch, plan, r.training)
         shape = (*(len(block.allowed[name]) if name in _MEMORY else 1 for name in CHOICES), len(block))
@@ -100,7 +100,7 @@ class TrainingSpace:
         """A block whose plans mostly fit."""
         s, r, w = self.scene, self.records, self.work
         mesh = _mesh(block)
-        plan = self._plan(mesh)
+        plan = _plan(mesh)
         stack = overlapping(r, mesh).training
         assert stack is not None
         needs = "exposed_share" in names, any(name in MONEY or name == "communication_share" for name in names)
@@ -132,13 +132,10 @@ class TrainingSpace:
 
         return Cells(0, np.inf, full, plans)
 
-    def _plan(self, columns: Mapping[str, Any]) -> TrainingPlan:
-        return training_plan(columns, columns["sequence_parallel"], splits_experts(self.scene))
-
     def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
         """All metrics of some plans, as `estimate` finds them."""
         r = overlapping(self.records, plans)
-        outcome = training_outcome(self.scene, r, self.work, self._plan(plans))
+        outcome = training_outcome(self.scene, r, self.work, training_plan(plans, plans["sequence_parallel"]))
         shape = plans["tp"].shape
         return {name: np.broadcast_to(np.asarray(value, dtype=float), shape) for name, value in outcome.metrics.items()}
 
@@ -169,6 +166,10 @@ def _allowed(block: Rows, names: Sequence[str]) -> Any:
         if name in names and not mask.all():
             found = found & mask.reshape((1,) * place + (len(mask),) + (1,) * (places - 1 - place) + (-1,))
     return found
+
+
+def _plan(mesh: Mapping[str, Any]) -> TrainingPlan:
+    return training_plan(mesh, mesh["sequence_parallel"])
 
 
 def _spread(values: Any, shape: tuple[int, ...]) -> Floats:
