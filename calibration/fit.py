@@ -29,7 +29,7 @@ ORDER = ("products", "attention", "collectives", "training", "serving", "power")
 """Layers in the order in which one stands on another."""
 
 ENOUGH_GROUPS, ENOUGH_ROWS = 5, 25
-"""With fewer a stack keeps the spread of its kind."""
+"""With fewer, each as far as it counts, a stack keeps the spread of its kind."""
 
 SMALLEST = 0.03
 """Repeated measurements of one configuration differ by so much."""
@@ -78,7 +78,7 @@ def write_residuals(lib: Library, calibration: cal.Calibration, held: Sequence[c
             sorted_by[one.stack, one.residual].append(one)
     for (stack, residual), found in sorted(sorted_by.items()):
         groups = {group for one in found for group in one.groups}
-        rows = sum(len(one.logarithms) for one in found)
+        rows = round(sum(float(np.sum(one.weights)) for one in found))
         if not stack.startswith("generic") and (len(groups) < ENOUGH_GROUPS or rows < ENOUGH_ROWS):
             continue
         sigma = max(cal.spread_needed(found), SMALLEST)

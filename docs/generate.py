@@ -13,8 +13,10 @@ import importlib
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -337,6 +339,18 @@ def blind() -> str:
     return output_of(str(ROOT / "benchmarks" / "front_page.py"))
 
 
+def calibrated() -> str:
+    """What the example of calibrate.md prints."""
+    page = (DOCS / "calibrate.md").read_text(encoding="utf-8")
+    rows, command = re.findall(r"^```csv\n(.*?)^```\n\n^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "mine.csv").write_text(rows, encoding="utf-8")
+        environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(SOURCE.parent)}
+        words = [sys.executable, "-m", "aicompute.cli", *shlex.split(command)[1:]]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder, env=environment)
+    return f"```\n{done.stdout}```"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "verdict": verdict,
     "blind": blind,
@@ -352,6 +366,9 @@ PARTS: dict[str, Callable[[], str]] = {
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""
+
+SLOW: dict[str, Callable[[], str]] = {**accuracy.EVIDENCE, "calibrated": calibrated}
+"""What follows from measurements, and is renewed only with ``--evidence``."""
 
 
 def renewed(text: str, parts: dict[str, Callable[[], str]]) -> str:
@@ -372,7 +389,7 @@ def main(arguments: list[str] | None = None) -> int:
     layers = ("all", *heldout.LAYERS)
     parser.add_argument("--heldout", action="append", choices=layers, help="first fit this layer, or all, without some rows (minutes)")
     given = parser.parse_args(arguments)
-    parts = {**PARTS, **(accuracy.EVIDENCE if given.evidence else {})}
+    parts = {**PARTS, **(SLOW if given.evidence else {})}
     if given.heldout and not given.check:
         heldout.renew(heldout.layers() if "all" in given.heldout else given.heldout)
     stale = accuracy.renew_pictures(given.check) if given.evidence else []

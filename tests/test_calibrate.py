@@ -30,15 +30,15 @@ files = ["training"]
 [scale.training]
 step_time_s = 0.05
 [[free]]
-spec = "stacks/generic-training"
+spec = ["stacks/generic-training", "stacks/torchtitan"]
 path = "reached.dense"
 spread = 0.1
 [[free]]
-spec = "stacks/generic-training"
+spec = ["stacks/generic-training", "stacks/torchtitan"]
 path = "step.fixed"
 spread = 0.5
 [[free]]
-spec = "stacks/generic-training"
+spec = ["stacks/generic-training", "stacks/torchtitan"]
 path = "overlap.tensor"
 scale = "share"
 spread = 1
@@ -54,6 +54,12 @@ scale = "share"
 spread = 0.5
 """
 GEMM = {"accelerator": "nvidia-h100-sxm", "backend": "sglang", "dtype": "bfloat16", "n": "4096", "k": "4096"}
+
+
+@pytest.fixture(autouse=True)
+def fewer_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows left out in four parts instead of one by one."""
+    monkeypatch.setattr(own, "FOLDS", 8)
 
 
 @pytest.fixture
@@ -166,6 +172,14 @@ def test_rows_that_agree_change_little(library: Library, named: list[Calibration
     for one in found.changes:
         if one.place[2] != "residual.step":
             assert one.value == pytest.approx(one.before.value, rel=0.02)
+
+
+def test_what_all_stacks_share_moves_within_its_range(library: Library, named: list[Calibration]) -> None:
+    table = measured(truth(library, reached__dense=0.5), training(12), 0.01)
+    alone = replace(named[0], free=tuple(one for one in named[0].free if one.place[1] != "torchtitan"))
+    for each, least, most in ((named[0], 0.4, 0.6), (alone, 0.7, 1.0)):
+        found = own.calibrate(library, [table], calibrations=[each])
+        assert least < found.library(library).load("stacks", STACK).si("reached.dense") < most
 
 
 def test_one_wild_row_does_not_decide(library: Library, named: list[Calibration]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from aicompute.errors import AicomputeError
-from aicompute.evidence.serving import predict_serving, row_precision, serving_case, stack_of, version_key
+from aicompute.estimate.inputs import read_value
+from aicompute.evidence.files import KINDS, Row, Table
+from aicompute.evidence.serving import predict_serving, predicted, row_precision, serving_batches, serving_case, stack_of, version_key
 from aicompute.evidence.training import predict_training, training_case
 from aicompute.specs import Library
 
@@ -153,6 +156,37 @@ def test_versions_are_ordered():
     assert stack_of(library, "vllm", "").id == "vllm"
     assert stack_of(library, "vllm", "0.13.1").id == "vllm-0.12"
     assert stack_of(library, "vllm", "0.6.0").id == "vllm"
+
+
+def test_rows_together_are_what_they_are_alone():
+    """Rows that differ in numbers only are one call; draws of values broadcast against them."""
+    rows = [
+        {**H100, "model": "llama-3.1-70b", "dp_attention": "", "n_accelerators": n, "tp": tp, "mode": mode, "isl": isl, "osl": 200,
+         "concurrency": c, "request_rate": 1.0, "ttft_ms": 1, "tpot_ms": 1, "output_tokens_per_s_per_accelerator": 1}
+        for mode in ("mixed-closed-loop", "mixed-offline-max-throughput", "latency", "mixed-server-fixed-QPS")
+        for n, tp, isl, c in ((8, 4, 1000, 64), (4, 4, 20000, 3), (8, 8, 100, 900))
+    ]  # fmt: skip
+    cells = [{key: str(value) for key, value in row.items()} for row in rows]
+    table = Table("mine.csv", KINDS["serving"], tuple(cells[0]), tuple(Row(n, row) for n, row in enumerate(cells, 1)))
+    batches, faults = serving_batches(library, table)
+    assert not faults
+    assert len(batches) == 4
+    for batch in batches:
+        together = batch.predict(read_value)
+        drawn = batch.predict(lambda spec, path, default=None: np.full((5, 1), read_value(spec, path, default)))
+        for place, index in enumerate(batch.indices):
+            alone, _ = predicted(library, cells[index])
+            assert set(alone) == set(together) == set(batch.residuals)
+            for name, value in alone.items():
+                assert float(np.asarray(together[name])[place]) == pytest.approx(value, rel=1e-12)
+                assert np.asarray(drawn[name])[:, place] == pytest.approx([value] * 5, rel=1e-12)
+
+
+def test_no_plan_means_the_fewest_devices():
+    row = {"accelerator": "nvidia-h100-sxm", "stack": "vllm", "mode": "prefill", "isl": 1000, "weight_precision": "bf16"}
+    found = {model: case({**row, "model": model}).accelerators for model in ("llama-3.1-8b", "llama-3.1-70b")}
+    assert found == {"llama-3.1-8b": 1.0, "llama-3.1-70b": 2.0}
+    assert case({**row, "model": "llama-3.1-8b", "tp": 4}).accelerators == 4.0
 
 
 @pytest.mark.parametrize("key", ["model", "accelerator"])

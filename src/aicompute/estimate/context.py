@@ -111,6 +111,8 @@ class Records:
     restart: Array
     time_factor: Array
     """Measured over predicted time: 1, or draws of the stack's residual."""
+    first_token_factor: Array = 1.0
+    """Further factor of the time to the first token."""
 
 
 def scene(
@@ -243,12 +245,20 @@ def drawn(s: Scene, count: int) -> Records:
         common, own = sampler.normal(f"residual|{s.stack.id}"), sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
         residual = s.stack.si("residual.step") * (np.sqrt(0.7) * common + np.sqrt(0.3) * own)
         power = s.accelerator.si("power.residual") * sampler.normal(f"power|{s.accelerator.id}")
-        s.memo[key] = records(s, sampler, np.exp(residual), np.exp(power))
+        waiting = _waiting(s) * sampler.normal(f"first token|{s.stack.id}")
+        s.memo[key] = records(s, sampler, np.exp(residual), np.exp(power), np.exp(waiting))
     found: Records = s.memo[key]
     return found
 
 
-def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0, power_factor: Array = 1.0) -> Records:
+def _waiting(s: Scene) -> float:
+    """Spread of the time to the first token around the formula, beyond that of a step."""
+    return float(np.sqrt(max(s.stack.si("residual.first_token", 0.0) ** 2 - s.stack.si("residual.step") ** 2, 0.0)))
+
+
+def records(
+    s: Scene, read: Reader = read_value, time_factor: Array = 1.0, power_factor: Array = 1.0, first_token_factor: Array = 1.0
+) -> Records:
     """Numbers of a scene, read by ``read``."""
     fabric = inputs.fabric_record(s.system, read, s.stack)
     exchange, wires = inputs.exchange_record(s.stack, s.precision, fabric, read)
@@ -293,6 +303,7 @@ def records(s: Scene, read: Reader = read_value, time_factor: Array = 1.0, power
         checkpoint=read(s.stack, "checkpoint.write") if s.training else 0.0,
         restart=read(s.stack, "checkpoint.restart") if s.training else 0.0,
         time_factor=time_factor,
+        first_token_factor=first_token_factor,
     )
 
 

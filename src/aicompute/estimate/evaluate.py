@@ -198,7 +198,7 @@ def prefill_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequen
     metrics = {
         "tokens_per_s_per_accelerator": total / s.accelerators,
         "tokens_per_s": total,
-        "ttft": e.stack.first_token_fixed + batch * waiting_factor(s.utilisation),
+        "ttft": (e.stack.first_token_fixed + batch * waiting_factor(s.utilisation)) * r.first_token_factor,
         "memory_share": share,
         **_engine_metrics(s, r, e, rate, total, engines, cost),
     }
@@ -226,7 +226,7 @@ def in_flight_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequ
         "tokens_per_s_per_user": 1.0 / tpot,
         "input_tokens_per_s_per_accelerator": total / s.accelerators * w.input_length / w.output_length,
         "tpot": tpot,
-        "ttft": ttft,
+        "ttft": ttft * r.first_token_factor,
         "memory_share": share,
         **_engine_metrics(s, r, e, rate, total, engines, cost),
     }
@@ -287,7 +287,7 @@ def pools_outcome(s: Scene, r: Records, w: Workload, pools: Pools) -> Outcome:
         "tokens_per_s_per_user": 1.0 / tpot,
         "input_tokens_per_s_per_accelerator": total / s.accelerators * w.input_length / w.output_length,
         "tpot": tpot,
-        "ttft": e_prefill.stack.first_token_fixed + batch * waiting_factor(s.utilisation) + transfer,
+        "ttft": (e_prefill.stack.first_token_fixed + batch * waiting_factor(s.utilisation) + transfer) * r.first_token_factor,
         "memory_share": memory,
         "communication_share": sum(talk.values(), 0.0) / spent,
         "exposed_share": exposed / spent,

@@ -385,14 +385,17 @@ _CASTS = {"fp8": "cast.fp8", "int8": "cast.fp8", "mxfp8": "cast.mxfp8", "nvfp4":
 def training_stack_record(stack: Spec, precision: Mapping[str, str], read: Reader = read_value) -> TrainingStack:
     """A training stack as numbers."""
     cast = _CASTS.get(precision["dense"])
+    if cast == "cast.fp8" and precision.get("scales") == "row":
+        cast = "cast.fp8_rows"
     gradient = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}.get(precision.get("gradients", ""))
     return TrainingStack(
         attention_length=read(stack, "attention.length"),
+        attention_width=read(stack, "attention.width"),
         attention_backward=read(stack, "attention.backward"),
         full_square=read(stack, "attention.full_square"),
         score_bytes=read(stack, "attention.score_bytes"),
         passes=read(stack, "streams.passes"),
-        sorting=read(stack, "streams.sorting"),
+        routed=read(stack, "streams.routed"),
         cast=read(stack, cast) if cast else 0.0,
         layer_host=read(stack, "host.layer"),
         expert_host=read(stack, "host.expert"),

@@ -60,6 +60,8 @@ class Rate:
     sequences: Array
     """In flight."""
     step: EngineStep
+    typical: Array = 0.0
+    """Seconds per emitted token in the step of median length, where steps with and without prompts differ."""
 
 
 def decode_load(sequences: Array, drafts: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Load:
@@ -173,10 +175,12 @@ def in_flight_rate(
         prefill_prefix=prefix + 0.5 * (input_length - length),
         scattered=1.0,
     )
-    step = mixed_steps(engine.step(alone), engine.step(with_prompts), share)
+    without, within = engine.step(alone), engine.step(with_prompts)
+    step = mixed_steps(without, within, share)
     tpot = step.step / engine.gain
     rate = sequences / tpot
-    return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step)
+    typical = where(share < 0.5, without.step, within.step) / engine.gain
+    return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step, typical)
 
 
 def finite_rate(engine: Engine, sequences: Array, requests: Array, input_length: Array, output_length: Array) -> Rate:

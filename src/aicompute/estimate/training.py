@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators,
 from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, ceil, maximum, minimum, smooth_maximum, sum_of, where
+from aicompute.numerics import Array, Mask, ceil, maximum, minimum, smooth_maximum, sum_of, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -53,13 +53,15 @@ class TrainingStack:
     """What the software reaches, overlaps and costs; the meaning of each value is in specs/stacks/generic-training.toml."""
 
     attention_length: Array
+    attention_width: Array
+    """Width of a head at which exponentials and scaling of the scores take as long as their products [1]."""
     attention_backward: Array
     full_square: Array
     score_bytes: Array
     passes: Array
     """Traffic between products over that of kernels that read and write each array once."""
-    sorting: Array
-    """Traffic of sorting tokens by expert and back over the least that it takes."""
+    routed: Array
+    """Likewise of sorting tokens by expert and back, and of the activations of routed experts."""
     cast: Array
     """Moved by casting an element to the format of the products [B]; 0 at 16 bits."""
     layer_host: Array
@@ -169,8 +171,8 @@ def training_step(
     again_core = where(plan.recompute >= 1.0, 1.0, 0.0) * (1.0 - stack.flash) + again * stack.flash
     forward = k.products + k.attention + k.streams
     backward = 2.0 * k.products + stack.attention_backward * k.attention + k.streams_back
-    again_streams = maximum(again, where(plan.recompute >= 1.0, stack.flash, 0.0))
-    repeated = again * k.products + again_streams * k.streams + again_core * k.attention
+    cheap = where(plan.recompute >= 1.0, stack.flash, 0.0) * (1.0 - again)  # norms and activations alone
+    repeated = again * (k.products + k.streams) + cheap * k.plain + again_core * k.attention
     kernels = forward + backward + repeated
     tensor = t.tensor * (1.0 - stack.overlap_tensor)
     directions = 2.0 + again
@@ -196,7 +198,7 @@ def training_step(
     held = rank_parameters(arch, plan.tp, layers / most, plan.ep, plan.expert_tp)  # of the fullest stage
     groups = _data_groups(plan)
     data, owned = _data_parallel(arch, plan, held, most, groups, micro_batches, fabric, protocol, stack)
-    window = where(plan.zero >= 3.0, micro_batches * stage, stage)
+    window = where(_regathers(plan), micro_batches * stage, stage)
     exposed_data = data - minimum(stack.overlap_data * data, window)
 
     bubble = stack.bubble * bubble_time(stage, plan.pp, plan.chunks)
@@ -216,7 +218,8 @@ def training_step(
     }
     passes = micro_batches / plan.pp
     flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
-    traffic = passes * ((3.0 + again) * k.traffic + layers * ((1.0 + again_streams) * k.streams + k.streams_back) * device.bandwidth)
+    streamed = layers * ((1.0 + again) * k.streams + cheap * k.plain + k.streams_back) * device.bandwidth
+    traffic = passes * ((3.0 + again) * k.traffic + streamed)
     wire = sum_of(communication.values())
     if not parts_too:
         return TrainingStep(step, {}, {}, 0.0, memory, k.timed, flops, traffic, wire)
@@ -252,6 +255,8 @@ class _Kernels:
     streams: Array
     streams_back: Array
     """Backward."""
+    plain: Array
+    """Of the forward streams, those of norms and activations."""
     host: Array
     """Of launching the layer's kernels."""
     head: Array
@@ -272,15 +277,17 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
     timed = time_operators(forward_operators(arch, plan, sequence, stack), device)
     cores = [t for t in timed if t.operator.role == "attention"]
     ramp = (local_length + stack.attention_length) / local_length  # short sequences fill the kernel badly
+    ramp = ramp * (1.0 + stack.attention_width / arch.value_head_dim) / (1.0 + stack.attention_width / 128.0)  # a score costs the same
     # kernels that store the score matrix move it several times
     stored = stack.score_bytes * plan.micro_batch * arch.num_heads / plan.tp * sequence * local_length * arch.attention_layers / layers
     sharded = where(plan.sequence_parallel > 0.0, plan.tp, 1.0)
     copies = tokens / plan.tp * plan.expert_tp * arch.experts_per_token * stack.imbalance
     moved = layer_streams(arch, tokens, plan.tp, sharded, copies, plan.expert_tp)
     inputs, results = cast_elements([t.operator for t in timed])
-    sorting = stack.sorting * moved.routed
-    streams = stream_time(stack.passes * moved.forward + sorting + stack.cast * inputs / layers, device.bandwidth)
-    streams_back = stream_time(stack.passes * moved.backward + sorting + stack.cast * results / layers, device.bandwidth)
+    plain = stream_time(stack.passes * moved.forward, device.bandwidth)
+    streams = plain + stream_time(stack.routed * moved.routed_forward + stack.cast * inputs / layers, device.bandwidth)
+    back = stack.passes * moved.backward + stack.routed * moved.routed_backward + stack.cast * results / layers
+    streams_back = stream_time(back, device.bandwidth)
     host = stack.layer_host * 0.5 * arch.blocks / layers
     if arch.num_moe_layers:
         host = host + stack.expert_host * maximum(arch.num_experts / plan.ep, 1.0) * arch.num_moe_layers / layers
@@ -290,6 +297,7 @@ def _layer_kernels(arch: Architecture, sequence: Array, plan: TrainingPlan, devi
         attention=total_seconds(cores) * ramp / layers + stored / device.bandwidth,
         streams=streams,
         streams_back=streams_back,
+        plain=plain,
         host=host,
         head=total_seconds(vocabulary),
         logits=stream_time(stack.passes * LOGITS * tokens * arch.vocab_size / plan.tp, device.bandwidth),
@@ -355,6 +363,11 @@ def _layer_traffic(
     )
 
 
+def _regathers(plan: TrainingPlan) -> Mask:
+    """Whether sharded weights are gathered anew for every micro-batch: a pipeline keeps them through a step, as it has many in flight."""
+    return (plan.zero >= 3.0) & (plan.pp <= 1.0)
+
+
 def _data_groups(plan: TrainingPlan) -> tuple[Array, Array]:
     """Ranks that hold the same dense parameters, and the same experts."""
     return plan.dp * plan.cp, maximum(plan.dp * plan.cp * plan.tp / (plan.ep * plan.expert_tp), 1.0)
@@ -383,7 +396,7 @@ def _data_parallel(
         return time
 
     scatter, collect = over_ranks(stack.gradient_bytes), over_ranks(stack.gather_bytes)
-    data = where(plan.zero >= 3.0, micro_batches * (scatter + 2.0 * collect), scatter + collect)
+    data = where(_regathers(plan), micro_batches * (scatter + 2.0 * collect), scatter + collect)
     owned = where(plan.zero >= 1.0, held.dense / groups[0] + held.experts / groups[1], held.dense + held.experts)
     return data, owned
 

@@ -101,7 +101,7 @@ def calibration_parts(lib: Library, calibration: Calibration, tables: Sequence[T
     found = []
     for part in parts:
         factors = np.array([_factor(calibration.weights, part, index) for index in part.batch.indices])
-        found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * factors))
+        found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * factors, factors))
     return found
 
 
@@ -144,6 +144,8 @@ class HeldOut:
     """ln(predicted / measured)."""
     spreads: Vector
     """Standard deviation of ln(predicted) by the ranges of the values read."""
+    weights: Vector
+    """Share of a row that each counts."""
 
     def inside(self, sigma: float) -> float:
         """Share of the rows inside their 90 % interval, if measurements spread by ``sigma`` around the formula."""
@@ -200,15 +202,22 @@ def held_out(fitted: Fitted, part: Part, labels: Mapping[int, str], wanted: Iter
             groups = tuple(part.table.rows[index].text("group") for index, used in zip(part.batch.indices, use, strict=True) if used)
             residual = part.batch.residuals[part.metric]
             kind = part.table.kind.name
-            results.append(HeldOut(label, kind, part.metric, residual, part.batch.stack, groups, found[use], spreads[use]))
+            weights = part.share[use]
+            results.append(HeldOut(label, kind, part.metric, residual, part.batch.stack, groups, found[use], spreads[use], weights))
     return results
 
 
 def spread_needed(found: Sequence[HeldOut], share: float = 0.9) -> float:
-    """The spread of measurements around the formula with which a share of the rows lies inside its interval; 0 where ranges alone do."""
+    """The spread of measurements around the formula with which a share of the rows, each as far as it counts, lies inside its interval.
+
+    0 where the ranges of the values read do already.
+    """
     size = np.concatenate([np.abs(one.logarithms) for one in found]) / QUANTILE
     known = np.concatenate([one.spreads for one in found])
-    return float(np.sqrt(max(np.quantile(size**2 - known**2, share), 0.0)))
+    weights = np.concatenate([one.weights for one in found])
+    order = np.argsort(size**2 - known**2)
+    reached = np.cumsum(weights[order]) / np.sum(weights)
+    return float(np.sqrt(max((size**2 - known**2)[order][int(np.searchsorted(reached, share))], 0.0)))
 
 
 def heirs_spreads(fitted: Fitted) -> Vector:

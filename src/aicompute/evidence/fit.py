@@ -35,6 +35,8 @@ class Part:
     table: Table
     weight: Vector
     """Of each row's residual; 0 leaves it out."""
+    share: Vector
+    """Of a row that counts, whatever the size of its group."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def parts_of(lib: Library, table: Table, scales: Mapping[str, float], correlatio
         for metric in (name for name in batch.residuals if name in scales):
             measured = np.array([table.rows[index].number_in(metric, np.nan) for index in indices])
             weight = np.where(np.isfinite(measured) & (measured > 0.0), shrink[indices] / scales[metric], 0.0)
-            parts.append(Part(batch, metric, measured, table, weight))
+            parts.append(Part(batch, metric, measured, table, weight, np.ones(len(indices))))
     return parts
 
 
@@ -100,7 +102,7 @@ def kept(parts: Sequence[Part], keep: Callable[[Part, int], bool]) -> list[Part]
     for part in parts:
         mask = np.array([keep(part, index) for index in part.batch.indices])
         if (part.weight * mask).any():
-            found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * mask))
+            found.append(Part(part.batch, part.metric, part.measured, part.table, part.weight * mask, part.share))
     return found
 
 

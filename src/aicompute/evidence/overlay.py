@@ -118,8 +118,8 @@ def _fact(one: Change) -> dict[str, Any]:
     key = schema.keys(one.place[0]).get(schema.general(one.place[2]))
     least, most = schema.bounds(key) if key else (-schema.INFINITE, schema.INFINITE)
     value, low, high = (rounded(units.to_unit(min(max(number, least), most), unit)) for number in (one.value, one.low, one.high))
-    was = f"was {rounded(one.before.written[0]):g}"
-    note = "; ".join(filter(None, [one.before.note, was]))
+    meaning = one.before.note.partition(";")[0]  # what follows is about the value before
+    note = "; ".join(filter(None, [meaning, f"was {rounded(one.before.written[0]):g}"]))
     return {"value": value, "unit": unit, "kind": "derived", "source": SOURCE, "low": low, "high": high, "note": note}
 
 

@@ -37,7 +37,7 @@ ENOUGH = 5
 FOLDS = 20
 """Up to so many rows are left out one at a time; more in half as many parts."""
 
-DRIFTS = (0.125, 0.25, 0.5, 1.0, 2.0)
+DRIFTS = (0.125, 0.25, 0.5, 1.0)
 """Somebody's own installation may differ from those that were measured by so much of what one stack, or one device, differs from another;
 the rows say which of these."""
 
@@ -56,7 +56,7 @@ class Belief:
     free: Free
     """With the spread of its 90 % range."""
     apart: float
-    """How far, on its line, such values of two stacks, or of two devices, are from each other."""
+    """How far, on its line, such values of two stacks, or of two devices, are from each other; 0 where all share one."""
 
     def at(self, drift: float) -> Free:
         r"""The free value, if an installation may differ from what the specs say by a part of what two stacks differ.
@@ -226,7 +226,8 @@ def free_values(
 ) -> dict[str, list[Belief]]:
     """Values of some specs that may move, by the calibration that names them.
 
-    Of a stack those that a calibration of the files' kinds names for it or for what it extends; of a device those that any names.
+    Of a stack those that a calibration of the files' kinds names for it or for what it extends; of a device those that any names. A value
+    that a calibration names only for what all extend is shared by all, and an installation does not differ in it.
     """
     return {
         each.name: [
@@ -234,10 +235,16 @@ def free_values(
             for owner in owners
             if owner.kind != "stacks" or set(kinds).intersection(each.files)
             for entry in _named(lib, owner, each)
-            if (one := believed(owner, entry)) is not None
+            if (one := believed(owner, entry, _shared(lib, entry, each))) is not None
         ]
         for each in calibrations
     }
+
+
+def _shared(lib: Library, entry: Free, calibration: Calibration) -> bool:
+    """Whether a calibration gives all specs of a kind one value."""
+    kind, _, path = entry.place
+    return all(len(lib.lineage(kind, one.place[1])) == 1 for one in calibration.free if (one.place[0], one.place[2]) == (kind, path))
 
 
 def _named(lib: Library, owner: Spec, calibration: Calibration) -> list[Free]:
@@ -262,8 +269,8 @@ def _machines(batches: Iterable[Batch]) -> list[Spec]:
     return list(found.values())
 
 
-def believed(owner: Spec, entry: Free) -> Belief | None:
-    """What a spec's own value and range say, and an entry of a calibration file for it; None where a logarithm cannot move it."""
+def believed(owner: Spec, entry: Free, shared: bool) -> Belief | None:
+    """What a spec's own value and range say, and an entry of a calibration file for it; None where it cannot move."""
     value = owner.get(entry.place[2], None)
     if not isinstance(value, Value):
         return None
@@ -274,7 +281,10 @@ def believed(owner: Spec, entry: Free) -> Belief | None:
         return None
     low, prior, high = ends
     spread = (entry.to_line(high) - entry.to_line(low)) / (2.0 * QUANTILE)
-    return Belief(replace(entry, place=(owner.kind, owner.id, entry.place[2]), prior=prior, spread=spread), entry.spread)
+    if shared and spread == 0.0:
+        return None
+    free = replace(entry, place=(owner.kind, owner.id, entry.place[2]), prior=prior, spread=spread)
+    return Belief(free, 0.0 if shared else entry.spread)
 
 
 def _touched(lib: Library, parts: Sequence[Part], candidates: Mapping[str, Sequence[Belief]]) -> list[Belief]:

@@ -67,6 +67,9 @@ MANNERS = {
 MOST_DEVICES = 4096.0
 """Beyond this nobody looks for a plan [1]."""
 
+RESIDUALS = {"power_w_per_accelerator": "power", "ttft_ms": "first_token"}
+"""Which spread around the formula a measured column has, where it is not that of a step."""
+
 
 @dataclass(frozen=True)
 class ServingCase:
@@ -394,7 +397,8 @@ def predict_columns(lib: Library, case: ServingCase, metrics: Sequence[str], rea
         "output_tokens_per_s_per_accelerator": lambda: rate.output_rate / share,
         "input_tokens_per_s_per_accelerator": lambda: rate.input_rate / share,
         "ttft_ms": lambda: rate.ttft * 1e3,
-        "tpot_ms": lambda: rate.tpot * 1e3,
+        # what is published of engines at the highest load is the median time between tokens
+        "tpot_ms": lambda: (rate.typical if case.manner == "in-flight" else rate.tpot) * 1e3,
         "power_w_per_accelerator": lambda: serving_power(lib, case, rate, read),
     }
     zero = np.zeros(np.shape(case.sequences))
@@ -410,7 +414,7 @@ def serving_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int, 
     batches = []
     for indices, case, metrics in groups:
         accelerator = inputs.specs_of(lib, case.system)[1].id
-        residuals = {name: "power" if name == "power_w_per_accelerator" else "step" for name in metrics}
+        residuals = {name: RESIDUALS.get(name, "step") for name in metrics}
         batches.append(Batch(indices, partial(predict_columns, lib, case, metrics), case.stack, accelerator, residuals))
     return batches, faults
 

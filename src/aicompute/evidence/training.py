@@ -34,6 +34,8 @@ class TrainingCase:
     system: str
     stack: str
     precision: str
+    scales: str
+    """Of 8-bit formats: "row" where each row has one of its own, else empty."""
     sequence: Array
     global_batch: Array
     plan: TrainingPlan
@@ -129,7 +131,8 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
         recompute=RECOMPUTE[recompute],
         sequence_parallel=split,
     )
-    return TrainingCase(arch, system_spec.id, stack.id, precision, number(row, "seq_len"), number(row, "global_batch"), plan)
+    scales = "row" if "rowwise" in (row.get("precision_recipe") or "") else ""
+    return TrainingCase(arch, system_spec.id, stack.id, precision, scales, number(row, "seq_len"), number(row, "global_batch"), plan)
 
 
 def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inputs.read_value) -> TrainingStep:
@@ -139,6 +142,8 @@ def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inp
     precision = inputs.precision_map(case.precision, inputs.SIXTEEN_BITS)
     precision["dense"] = precision["experts"]  # recipes run every linear layer in the format they name
     precision["dispatch"] = "bf16"
+    if case.scales:
+        precision["scales"] = case.scales
     device = inputs.device_record(accelerator, stack, precision, read)
     fabric = inputs.fabric_record(system, read, stack)
     exchange, wires = inputs.exchange_record(stack, precision, fabric, read)
@@ -172,10 +177,10 @@ def training_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int,
         except (ArithmeticError, ValueError, KeyError) as error:  # a plan that no formula was meant for: the other rows still count
             faults[index] = f"cannot be computed: {error}"
             continue
-        key = (case.arch, case.system, case.stack, case.precision, measured_column(row.cells))
+        key = (case.arch, case.system, case.stack, case.precision, case.scales, measured_column(row.cells))
         alike.setdefault(key, []).append((index, case))
     batches = []
-    for (_, system, stack, _, metric), members in alike.items():
+    for (_, system, stack, _, _, metric), members in alike.items():
         indices = tuple(index for index, _ in members)
         accelerators = np.array([table.rows[index].number_in("n_accelerators") for index in indices])
         predict = partial(_predict, lib, _stacked([case for _, case in members]), metric, accelerators)

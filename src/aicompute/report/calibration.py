@@ -155,7 +155,7 @@ def _parts(view: CalibrationView, format: str) -> list[str]:
         parts.append(prose(f"The rows cannot tell, and these stay as they were: {names}."))
     parts += [prose(said) for said in _remarks(found)]
     if view.files:
-        parts += [prose(f"Wrote {' and '.join(map(str, view.files))}. To use it:"), broken(view.use)]
+        parts += ["\n".join(["Wrote", *(f"  {path}" for path in view.files)]), f"To use it:\n\n{broken(view.use)}"]
     elif found.changes:
         parts.append(prose(f"Nothing is written; --output my-specs/stacks/my-{found.base.id}.toml makes a stack of it."))
     return parts

@@ -15,8 +15,9 @@ class Streams:
 
     forward: Array
     backward: Array
-    routed: Array
-    """Of sorting tokens by expert and back, in either direction."""
+    routed_forward: Array
+    """Of routed experts: sorting tokens by expert and back, and their activations."""
+    routed_backward: Array
 
 
 RESIDUAL = (8.0, 10.0)
@@ -70,13 +71,15 @@ def layer_streams(arch: Architecture, tokens: Array, tp: Array, sharded: Array, 
     inner = (arch.dense_layers * arch.intermediate_size + shared) / layers / tp
     moe = arch.num_moe_layers / layers
 
-    def both(which: int) -> Array:
+    def both(which: int) -> tuple[Array, Array]:
         residual = RESIDUAL[which] * arch.hidden_size * arch.blocks / layers / sharded
         activation = ACTIVATION[which] + (GATE[which] if arch.gated else 0.0)
         per_token = residual + ROTARY[which] * rotated + activation * inner
-        return tokens * per_token + moe * copies * activation * arch.expert_intermediate_size / expert_tp
+        per_copy = ROUTED * (arch.expert_latent_size or arch.hidden_size) + activation * arch.expert_intermediate_size / expert_tp
+        return tokens * per_token, moe * copies * per_copy
 
-    return Streams(both(0), both(1), moe * copies * ROUTED * (arch.expert_latent_size or arch.hidden_size))
+    (forward, routed_forward), (backward, routed_backward) = both(0), both(1)
+    return Streams(forward, backward, routed_forward, routed_backward)
 
 
 def cast_elements(operators: list[Operator], roles: tuple[str, ...] = ("dense", "experts")) -> tuple[Array, Array]:
