@@ -23,6 +23,9 @@ HEADLINE = 40.0
 VECTOR = 10.0
 """Plans in one array over the same plans in a Python loop."""
 PLANS = 4096
+MESH = 5.0
+"""Plans on an open mesh over the same plans in chunks of a flat array."""
+CHUNK = 8192
 
 
 def plain_loop():
@@ -157,3 +160,46 @@ def test_plans_in_one_array(benchmark):
     benchmark.pedantic(step, (plans,), rounds=3)
     benchmark.extra_info.update(ratio=round(scalar / array, 1), limit=VECTOR)
     assert scalar / array >= VECTOR, f"an array of {PLANS} plans is only {scalar / array:.3g} times as fast as a loop, limit {VECTOR:g}"
+
+
+def test_plans_on_a_mesh(benchmark):
+    """A search of a quarter of a million plans against the same formulas over the same plans in flat chunks; both find the same best."""
+    from aicompute.estimate.context import scene, standing
+    from aicompute.estimate.evaluate import training_metrics
+    from aicompute.estimate.training import training_step
+    from aicompute.estimate.workload import training
+    from aicompute.plan.space import full_axes, training_rows
+    from aicompute.search.best import training_plan
+    from aicompute.search.mesh import Query, explore
+    from aicompute.search.plans import job_of
+    from aicompute.search.training_space import TrainingSpace, _Some, overlapping
+    from aicompute.specs import Library
+
+    s = scene(Library(), "gb200-nvl72", "deepseek-v3", "training", accelerators=2016.0)
+    r, w = standing(s), training(4096, 15360)
+    job = job_of(s, r, w)
+    name = "tokens_per_s_per_accelerator"
+    space = TrainingSpace(s, r, w, training_rows(job, full_axes(job)))
+    parts = [cells.plans(np.arange(len(cells))) for cells in space.cells((name,)) if len(cells)]
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    size = len(columns["tp"])
+
+    def mesh():
+        return explore(space, Query(name, 1.0)).best
+
+    def flat():
+        best = 0.0
+        for start in range(0, size, CHUNK):
+            some = {key: column[start : start + CHUNK] for key, column in columns.items()}
+            plan, stack = training_plan(some, some["sequence_parallel"]), overlapping(r, some).training
+            machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
+            step = training_step(r.arch, w.sequence_length, w.global_batch, plan, *machine, stack, False, False)
+            best = max(best, float(training_metrics(s, r, w, 0.0, _Some(step.step), 0.0, (name,))[name].max()))
+        return best
+
+    assert mesh() == pytest.approx(flat(), rel=1e-12)
+    slow, fast = cpu_seconds(flat, 2), cpu_seconds(mesh, 5)
+    benchmark.pedantic(mesh, rounds=2)
+    rate = space.valid / fast / (size / slow)
+    benchmark.extra_info.update(ratio=round(rate, 1), limit=MESH, plans=space.valid, plans_per_s=round(space.valid / fast))
+    assert rate >= MESH, f"a mesh of {space.valid} plans is only {rate:.3g} times as fast as flat chunks, limit {MESH:g}"

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, serving, training, validate
+    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
 
@@ -31,6 +31,7 @@ __all__ = [
     "estimate",
     "load",
     "prefill",
+    "search",
     "serving",
     "training",
     "validate",
@@ -65,7 +66,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The package itself: ``estimate`` stays the function when the import system would put the subpackage of that name in its place."""
+    """The package itself: ``estimate`` and ``search`` stay functions when the import system would put the subpackages in their place."""
 
     @property
     def estimate(self) -> Any:
@@ -74,6 +75,15 @@ class _Package(ModuleType):
 
     @estimate.setter
     def estimate(self, loaded: ModuleType) -> None:
+        """Leave the subpackage to ``sys.modules``."""
+
+    @property
+    def search(self) -> Any:
+        """`aicompute.api.search`."""
+        return __getattr__("search")
+
+    @search.setter
+    def search(self, loaded: ModuleType) -> None:
         """Leave the subpackage to ``sys.modules``."""
 
 

@@ -11,11 +11,11 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aicompute.arguments import is_axis, samples_of
+from aicompute.arguments import accelerators_of, axis_of, drafts_of, is_axis, rent_of, samples_of, share_of
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.inputs import specs_of
 from aicompute.estimate.workload import Workload
-from aicompute.question import Question, changed
+from aicompute.question import SERVED, TRAINED, Question, changed
 from aicompute.report.grid import Grid
 from aicompute.report.views import ComparisonView, EstimateView, HeadlineView
 from aicompute.search.compare import EQUAL, Options, headline
@@ -26,10 +26,12 @@ from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, se
 if TYPE_CHECKING:
     from aicompute.report.calibration import CalibrationView
     from aicompute.report.judged import ValidationView
+    from aicompute.report.search import SearchView
+    from aicompute.search.mesh import Found
 
 __all__ = [
-    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "serving", "training",
-    "validate",
+    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "search", "serving",
+    "training", "validate",
 ]  # fmt: skip
 
 Path = str | os.PathLike[str]
@@ -162,6 +164,88 @@ def estimate(
     if question.axes or not isinstance(system, str):
         return question.grid(named=not isinstance(system, str))
     return EstimateView(question.answer(), question.changed_library)
+
+
+def search(
+    system: str,
+    *,
+    model: str | None = None,
+    workload: Workload | str | None = None,
+    objective: str = "tokens_per_s_per_accelerator",
+    where: str | Sequence[str] = (),
+    top: int = 20,
+    pareto: str | Sequence[str] = (),
+    plan: Mapping[str, Any] | None = None,
+    full: bool = False,
+    large: bool = False,
+    site: str | None = None,
+    stack: str | None = None,
+    precision: str | Mapping[str, str] | None = None,
+    utilisation: Any = None,
+    accelerators: Any = None,
+    drafts: Any = None,
+    rent: Any = None,
+    specs: Folders = (),
+    set: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+    watch: Callable[[Found], None] | None = None,
+) -> SearchView:
+    """The best of all plans of a system in a scenario.
+
+    Parameters
+    ----------
+    system : str                Id or alias; an accelerator stands for its default system.
+    model, workload, site, stack, precision, utilisation, accelerators, drafts, rent, specs, set, library   As of `compare`.
+    objective : str             A metric, by its name here or in JSON: tokens_per_s_per_accelerator, mfu, cost_per_million_tokens, ….
+    where : str or list         Conditions on metrics and axes that every plan must meet, such as "memory_share < 0.9" or "tp <= 8".
+    top : int                   Plans to keep.
+    pareto : str or list        Two or three metrics: keep the plans that no other beats in all of them.
+    plan : mapping              Values of axes, a number or a list each: tp, pp, cp, dp, ep, chunks, micro_batch, zero, recompute,
+                                sequence_parallel, overlap_tensor, overlap_data, overlap_experts; serving: tp, dp, pp, ep, sequences (of an
+                                attention group), chunk, drafts. Others keep the values worth trying.
+    full : bool                 Every stage of ZeRO, and overlap off as well as on.
+    large : bool                Search a space of any size; else hundreds of millions of plans are refused, with the time they take.
+    watch : callable            Is told what was found so far, after every block.
+
+    Returns
+    -------
+    SearchView.
+
+    Raises
+    ------
+    AicomputeError
+        A name is unknown (the nearest is named), conditions exclude each other, no plan exists, none fits or none meets the conditions.
+
+    Examples
+    --------
+    >>> found = search("dgx-h100", model="llama-3.1-8b", workload=training(global_batch=128), accelerators=64, top=3)
+    >>> len(found), found[0].plan["dp"] * found[0].plan["tp"] * found[0].plan["pp"] <= 64
+    (3, True)
+    """
+    from aicompute.report.search import SearchView
+    from aicompute.search.plans import Terms, search_plans
+    from aicompute.workload_grid import one_workload
+
+    lib = changed(_library(specs, library), set)
+    work = one_workload(workload)
+    axes = {("chunks" if name == "vpp" else name): value for name, value in (plan or {}).items() if value is not None}
+    terms = Terms(
+        objective=objective,
+        where=(where,) if isinstance(where, str) else tuple(where),
+        top=top,
+        pareto=tuple(name.strip() for name in pareto.split(",") if name.strip()) if isinstance(pareto, str) else tuple(pareto),
+        axes={name: axis_of(name, value) for name, value in axes.items()},
+        full=full,
+        large=large,
+        site=site,
+        stack=stack,
+        precision=precision,
+        utilisation=share_of("utilisation", utilisation),
+        accelerators=accelerators_of(accelerators),
+        rent=rent_of(rent, lib),
+        drafts=() if drafts is None else (drafts_of(drafts),),
+    )
+    return SearchView(search_plans(lib, system, model or (TRAINED if work.is_training else SERVED), work, terms, watch))
 
 
 def load(

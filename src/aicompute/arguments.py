@@ -87,6 +87,31 @@ def drafts_of(given: Any) -> float:
     return number
 
 
+def axis_of(name: str, given: Any) -> list[float]:
+    """Values of an axis of a search: a number, a list, words for recompute and switches.
+
+    Examples
+    --------
+    >>> axis_of("recompute", ["none", "full"]), axis_of("tp", "1,2,4"), axis_of("overlap_data", "on")
+    ([0.0, 2.0], [1.0, 2.0, 4.0], [1.0])
+    """
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",") if part.strip()]
+    values = list(given) if is_axis(given) else [given]
+    words = {"off": 0.0, "on": 1.0, "false": 0.0, "true": 1.0}
+    if name == "recompute":
+        words = {word: float(place) for place, word in enumerate(RECOMPUTE)}
+    found = []
+    for value in values:
+        if isinstance(value, str) and value.lower() in words:
+            found.append(words[value.lower()])
+        elif isinstance(value, str) and name == "recompute" and not value.isdigit():
+            raise UnknownNameError("value of recompute", value, RECOMPUTE)
+        else:
+            found.append(float(value) if isinstance(value, bool) else parsed(name, value, "count"))
+    return found
+
+
 def plan_of(given: Mapping[str, Any]) -> dict[str, float]:
     """Overrides of the plan as numbers; words for recompute, ``vpp`` for chunks."""
     found: dict[str, float] = {}

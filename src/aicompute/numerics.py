@@ -7,6 +7,7 @@ space as an open mesh of broadcastable axes. Every function here keeps floats as
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -98,3 +99,23 @@ def smooth_maximum(a: Array, b: Array) -> Array:
     """
     a2, b2 = a * a, b * b
     return sqrt(sqrt(a2 * a2 + b2 * b2))
+
+
+def sum_of(terms: Iterable[Array]) -> Array:
+    """Sum of arrays that broadcast, small ones first: on an open mesh few additions then see the full size.
+
+    Examples
+    --------
+    >>> sum_of([1.0, 2.0, 3.5])
+    6.5
+    >>> sum_of([np.ones((2, 1)), 1.0, np.zeros((1, 3))]).shape
+    (2, 3)
+    """
+    found: Array = 0.0
+    for term in sorted(terms, key=_size):
+        found = found + term
+    return found
+
+
+def _size(term: Array) -> int:
+    return 0 if isinstance(term, _SCALARS) else term.size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from aicompute.economics.cost import run_cost, run_duration
 from aicompute.estimate.account import Account, Activity, account, issued_flops
@@ -15,7 +16,7 @@ from aicompute.estimate.training import TrainingPlan, training_step
 from aicompute.estimate.workload import Workload
 from aicompute.machine.collectives import neighbour_time
 from aicompute.machine.failures import cluster_mtbf, daly_interval, goodput_exponential
-from aicompute.numerics import Array, ceil, floor, maximum, minimum
+from aicompute.numerics import Array, ceil, floor, maximum, minimum, sum_of
 from aicompute.workload.footprint import cache_bytes
 from aicompute.workload.parameters import flops_per_token_training
 
@@ -36,36 +37,85 @@ class Outcome:
     """Operators of a step (training: one micro-batch forward)."""
 
 
+MONEY = (
+    "accelerator_power", "it_power", "site_power", "energy_per_token", "capital", "cost_per_hour", "cost_per_accelerator_hour",
+    "cost_per_token", "carbon_per_token", "run_cost",
+)  # fmt: skip
+"""Metrics that need power and prices."""
+
+
 def training_outcome(s: Scene, r: Records, w: Workload, plan: TrainingPlan, cost: bool = True) -> Outcome:
     """A training job."""
     if r.training is None:
         raise ValueError("the scene is not a training scene")
     step = training_step(r.arch, w.sequence_length, w.global_batch, plan, r.device, r.fabric, r.wires, r.protocol, r.exchange, r.training)
-    time = step.step * r.time_factor
-    rate = w.global_batch * w.sequence_length / time
-    used = plan.dp * plan.tp * plan.pp * plan.cp / s.devices
+    ranks = plan.dp * plan.tp * plan.pp * plan.cp
+    share = sum_of(step.memory.values()) / r.device.capacity
+    wanted = None if cost else [name for name in TRAINING_METRICS if name not in MONEY]
+    metrics = training_metrics(s, r, w, ranks, step, share, wanted)
+    return Outcome(metrics, step.parts, step.communication, share, step.memory, step.forward)
+
+
+TRAINING_METRICS = (
+    "tokens_per_s_per_accelerator", "tokens_per_s", "step_time", "mfu", "goodput", "communication_share", "exposed_share", "memory_share",
+    *MONEY[:-1], "run_time", "run_cost",
+)  # fmt: skip
+"""All that `training_metrics` knows; the last two where a run has a number of tokens."""
+
+
+class Totals(Protocol):
+    """What the metrics of a training step are made of; a `TrainingStep`, or some of its cells [s, FLOP, B]."""
+
+    @property
+    def step(self) -> Array: ...  # noqa: D102
+    @property
+    def exposed(self) -> Array: ...  # noqa: D102
+    @property
+    def flops(self) -> Array: ...  # noqa: D102
+    @property
+    def traffic(self) -> Array: ...  # noqa: D102
+    @property
+    def wire(self) -> Array: ...  # noqa: D102
+
+
+def training_metrics(
+    s: Scene, r: Records, w: Workload, ranks: Array, step: Totals, memory_share: Array, wanted: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Metrics of training steps; only those wanted cost time.
+
+    Parameters
+    ----------
+    s, r, w : Scene, Records, Workload
+    ranks : shape (...)          Devices that work [1].
+    step : Totals                Fields of shape (...).
+    memory_share : shape (...)   Of the fullest device [1].
+    wanted : collection          Of `TRAINING_METRICS`; None: all.
+    """
+    rate = w.global_batch * w.sequence_length / r.time_factor / step.step
     mtbf = cluster_mtbf(r.mtbf, s.accelerators)
-    interval = daly_interval(r.checkpoint, mtbf)
-    good = goodput_exponential(interval, r.checkpoint, mtbf, r.restart)
-    model_flops = flops_per_token_training(r.arch, w.sequence_length) * rate
-    memory = sum(step.memory.values(), 0.0)
-    metrics: dict[str, Array] = {
-        "tokens_per_s_per_accelerator": rate / s.accelerators,
-        "tokens_per_s": rate,
-        "step_time": time,
-        "mfu": model_flops / (r.dense_peak * s.accelerators),
-        "goodput": good,
-        "communication_share": sum(step.communication.values(), 0.0) / step.step,
-        "exposed_share": step.exposed / step.step,
-        "memory_share": memory / r.device.capacity,
+    good = goodput_exponential(daly_interval(r.checkpoint, mtbf), r.checkpoint, mtbf, r.restart)
+    flops = flops_per_token_training(r.arch, w.sequence_length) / (r.dense_peak * s.accelerators)
+    made: dict[str, Callable[[], Array]] = {
+        "tokens_per_s_per_accelerator": lambda: rate / s.accelerators,
+        "tokens_per_s": lambda: rate,
+        "step_time": lambda: step.step * r.time_factor,
+        "mfu": lambda: rate * flops,
+        "goodput": lambda: good,
+        "communication_share": lambda: step.wire / step.step,
+        "exposed_share": lambda: step.exposed / step.step,
+        "memory_share": lambda: memory_share,
     }
-    if cost:
-        paid = account(s, r, rate * good, [Activity(used, step.flops / time, step.traffic / time, step.wire / time / r.link)])
-        metrics |= _money(s, paid)
+    found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
+    if wanted is None or any(name in MONEY for name in wanted):
+        time = step.step * r.time_factor
+        busy = Activity(ranks / s.devices, step.flops / time, step.traffic / time, step.wire / time / r.link)
+        paid = account(s, r, rate * good, [busy])
+        found |= _money(s, paid)
         if w.tokens is not None:
-            metrics["run_time"] = run_duration(w.tokens, rate, good)
-            metrics["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
-    return Outcome(metrics, step.parts, step.communication, memory / r.device.capacity, step.memory, step.forward)
+            found["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
+    if w.tokens is not None and (wanted is None or "run_time" in wanted):
+        found["run_time"] = run_duration(w.tokens, rate, good)
+    return found
 
 
 def _money(s: Scene, paid: Account) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from aicompute.estimate.kernels import Timed, expert_round_trip, time_operators,
 from aicompute.machine.collectives import all_reduce_time, gather_time, neighbour_time, ring_pass_time
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
 from aicompute.machine.roofline import stream_time
-from aicompute.numerics import Array, Mask, ceil, maximum, minimum, smooth_maximum, where
+from aicompute.numerics import Array, Mask, ceil, maximum, minimum, smooth_maximum, sum_of, where
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
 from aicompute.workload.architecture import Architecture
@@ -134,6 +134,8 @@ def training_step(
     protocol: Protocol,
     exchange: ExpertExchange,
     stack: TrainingStack,
+    parts_too: bool = True,
+    activity_too: bool = True,
 ) -> TrainingStep:
     """Time and memory of one optimizer step.
 
@@ -143,10 +145,11 @@ def training_step(
     sequence, global_batch : shape (...)   Tokens a sequence; sequences a step [1].
     plan, device, protocol, exchange, stack   Records of broadcastable fields.
     fabric, wires   Tiers; the same at the rate that expert exchange reaches.
+    parts_too, activity_too : bool   Whether parts, communication and exposed, and flops, traffic and wire are wanted; they cost time.
 
     Returns
     -------
-    TrainingStep.
+    TrainingStep; what is not wanted is empty or zero.
 
     Notes
     -----
@@ -180,7 +183,6 @@ def training_step(
     ahead = smooth_maximum(forward + tensor + experts + context, k.host)
     back = smooth_maximum(backward + repeated + (1.0 + again) * (tensor + experts) + 2.0 * context, (2.0 + again) * k.host)
     layer = ahead + back
-    waiting = maximum(layer - kernels - directions * (tensor + experts) - 3.0 * context, 0.0)  # not below zero by rounding
     # layers that predict further tokens sit beside the head, each with a head of its own
     head_both = (3.0 * k.head + k.logits) * (1.0 + arch.mtp_layers)
     predictors = arch.mtp_layers * 2.0 * layers / arch.blocks * layer
@@ -188,7 +190,6 @@ def training_step(
 
     # --- the pipeline
     stage = slowest_stage_time(layers, layer, plan.pp, plan.chunks, tail)
-    share = micro_batches * stage / (layers * layer + tail)  # of a whole body and head, run by the slowest stage in a step
     warm_up = (plan.pp - 1.0) / plan.chunks
     sends = t.stage * (1.0 - stack.overlap_pipeline) * micro_batches + warm_up * t.stage
 
@@ -200,38 +201,49 @@ def training_step(
     window = where(_regathers(plan), micro_batches * stage, stage)
     exposed_data = data - minimum(stack.overlap_data * data, window)
 
-    parts = {
-        "matrix products": share * layers * 3.0 * k.products,
-        "attention": share * layers * (1.0 + stack.attention_backward) * k.attention,
-        "norms and elementwise": share * layers * (k.streams + k.streams_back),
-        "head": share * head_both,
-        "multi-token prediction": share * predictors,
-        "recomputation": share * layers * repeated,
-        "host launches": share * layers * waiting,
-        "tensor parallel": share * layers * directions * tensor,
-        "expert exchange": share * layers * directions * experts,
-        "context parallel": share * layers * 3.0 * context,
-        "pipeline sends": sends,
-        "pipeline bubble": stack.bubble * bubble_time(stage, plan.pp, plan.chunks),
-        "data parallel": exposed_data,
-        "optimizer": stream_time(owned * stack.optimizer_traffic, device.bandwidth),
-        "fixed": stack.step_fixed,
-    }
+    bubble = stack.bubble * bubble_time(stage, plan.pp, plan.chunks)
+    optimizer = stream_time(owned * stack.optimizer_traffic, device.bandwidth)
+    step = sum_of([micro_batches * stage, sends, bubble, exposed_data, optimizer, stack.step_fixed])
+    memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
+    if not (parts_too or activity_too):
+        return TrainingStep(step, {}, {}, 0.0, memory, k.timed, 0.0, 0.0, 0.0)
+    share = micro_batches * stage / (layers * layer + tail)  # of a whole body and head, run by the slowest stage in a step
+    bodies = share * layers
     communication = {
-        "tensor parallel": share * layers * directions * t.tensor,
-        "expert exchange": share * layers * directions * t.experts,
-        "context parallel": share * layers * 3.0 * t.context,
+        "tensor parallel": bodies * (directions * t.tensor),
+        "expert exchange": bodies * (directions * t.experts),
+        "context parallel": bodies * (3.0 * t.context),
         "pipeline sends": t.stage * (micro_batches + warm_up),
         "data parallel": data,
     }
-    exposed = sum((parts[name] for name in communication), 0.0)
     passes = micro_batches / plan.pp
     flops = passes * ((3.0 + again) * (k.flops - k.core_flops) + (3.5 + again) * k.core_flops + 3.0 * k.head_flops)
     streamed = layers * ((1.0 + again) * k.streams + cheap * k.plain + k.streams_back) * device.bandwidth
     traffic = passes * ((3.0 + again) * k.traffic + streamed)
-    memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
-    wire = sum(communication.values(), 0.0)
-    return TrainingStep(sum(parts.values(), 0.0), parts, communication, exposed, memory, k.timed, flops, traffic, wire)
+    wire = sum_of(communication.values())
+    if not parts_too:
+        return TrainingStep(step, {}, {}, 0.0, memory, k.timed, flops, traffic, wire)
+    waiting = maximum(layer - kernels - directions * (tensor + experts) - 3.0 * context, 0.0)  # not below zero by rounding
+    # they add up to the step
+    parts = {
+        "matrix products": bodies * 3.0 * k.products,
+        "attention": bodies * (1.0 + stack.attention_backward) * k.attention,
+        "norms and elementwise": bodies * (k.streams + k.streams_back),
+        "head": share * head_both,
+        "multi-token prediction": share * predictors,
+        "recomputation": bodies * repeated,
+        "host launches": bodies * waiting,
+        "tensor parallel": bodies * directions * tensor,
+        "expert exchange": bodies * directions * experts,
+        "context parallel": bodies * 3.0 * context,
+        "pipeline sends": sends,
+        "pipeline bubble": bubble,
+        "data parallel": exposed_data,
+        "optimizer": optimizer,
+        "fixed": stack.step_fixed,
+    }
+    exposed = sum_of(parts[name] for name in communication)
+    return TrainingStep(step, parts, communication, exposed, memory, k.timed, flops, traffic, wire)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +399,29 @@ def _data_parallel(
     data = where(_regathers(plan), micro_batches * (scatter + 2.0 * collect), scatter + collect)
     owned = where(plan.zero >= 1.0, held.dense / groups[0] + held.experts / groups[1], held.dense + held.experts)
     return data, owned
+
+
+def training_memory(arch: Architecture, sequence: Array, global_batch: Array, plan: TrainingPlan, stack: TrainingStack) -> dict[str, Array]:
+    """Bytes of the fullest rank by part, as `training_step` gives them, without the time.
+
+    Parameters
+    ----------
+    arch : Architecture
+    sequence, global_batch : shape (...)   Tokens a sequence; sequences a step [1].
+    plan, stack   Records of broadcastable fields.
+
+    Returns
+    -------
+    dict of shape (...) [B].
+
+    References
+    ----------
+    .. [1] V. Korthikanti et al., arXiv:2205.05198; S. Rajbhandari et al., arXiv:1910.02054.
+    """
+    micro_batches = ceil(global_batch / (plan.dp * plan.micro_batch) - 1e-9)
+    most = most_layers(arch.num_layers * 1.0, plan.pp, plan.chunks)
+    held = rank_parameters(arch, plan.tp, arch.num_layers * 1.0 / most, plan.ep, plan.expert_tp)
+    return _memory(arch, sequence, plan, held, most, stack, _data_groups(plan), micro_batches)
 
 
 def _memory(

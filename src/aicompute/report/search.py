@@ -1,0 +1,253 @@
+"""The answer of a search: tables, records, and the picture of a front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aicompute.errors import UnknownNameError
+from aicompute.estimate.result import METRICS
+from aicompute.report.front import check_target, drawing
+from aicompute.report.numbers import better_of, display_of, scale_of
+from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.sheet import Prose, Sheet, Table
+from aicompute.report.text import FORMATS, WIDTH, Cell, comma_separated
+from aicompute.report.views import Text
+from aicompute.search.plans import Answer, FoundPlan
+from aicompute.units import plain
+
+_SHORT = {
+    "micro_batch": "mb", "chunks": "vpp", "recompute": "recomp", "sequence_parallel": "sp", "overlap_tensor": "ovl-t",
+    "overlap_data": "ovl-d", "overlap_experts": "ovl-e", "engine_accelerators": "engine", "batch_per_accelerator": "batch",
+    "prefill_engine_accelerators": "p-engine", "prefill_batch_per_accelerator": "p-batch", "prefill_engines": "p-count",
+    "decode_engines": "count", "prefill_tp": "p-tp",
+    "prefill_dp": "p-dp", "prefill_pp": "p-pp", "prefill_ep": "p-ep", "prefill_chunk": "p-chunk",
+}  # fmt: skip
+_APART = ("tp", "dp", "pp", "cp", "ep", "micro_batch", "batch_per_accelerator")
+"""Columns of their own where there is no room for all."""
+_WORDS = {"selective": "select", "one, mixed": "one", "prefill and decode": "two"}
+_TITLES = {
+    "tokens_per_s_per_accelerator": "tok/s/acc", "tokens_per_s": "tok/s", "tokens_per_s_per_user": "tok/s/user", "step_time": "step",
+    "memory_share": "memory", "exposed_share": "exposed", "communication_share": "comm.", "energy_per_token": "energy",
+    "input_tokens_per_s_per_accelerator": "in tok/s/acc", "accelerator_power": "acc. power", "run_cost": "run cost",
+}  # fmt: skip
+_ALSO = {"training": ("step_time", "mfu", "memory_share"), "prefill": ("ttft", "memory_share"), "decode": ("tpot", "memory_share"),
+         "serving": ("ttft", "tpot", "memory_share")}  # fmt: skip
+_REASONS = {
+    "layout": "layout: devices, heads, layers, experts or batch do not allow it",
+    "stack": "stack: the software cannot run it",
+    "same": "same: a switch or split that changes nothing there",
+    "memory": "memory: more than a device has",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class SearchView:
+    """Best plans, counts, and the front of a search; `answer` is the record behind it, in SI units."""
+
+    answer: Answer
+
+    @property
+    def plans(self) -> tuple[FoundPlan, ...]:
+        """The best plans, best first."""
+        return self.answer.plans
+
+    @property
+    def front(self) -> tuple[FoundPlan, ...]:
+        """Plans that no other beats in all metrics of the front."""
+        return self.answer.front
+
+    @property
+    def feasible(self) -> int:
+        """Plans that fit and meet all conditions."""
+        return self.answer.feasible
+
+    def __len__(self) -> int:
+        """Plans kept."""
+        return len(self.answer.plans)
+
+    def __getitem__(self, place: int) -> FoundPlan:
+        """A plan by its rank, from 0."""
+        return self.answer.plans[place]
+
+    def __iter__(self) -> Iterator[FoundPlan]:
+        """The best plans, best first."""
+        return iter(self.answer.plans)
+
+    def table(self, format: str = "table", *, notes: bool = True) -> Text:
+        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``."""
+        if format == "json":
+            return Text(as_json(self.to_dict()))
+        if format == "csv":
+            return Text(self._csv())
+        if format not in (*FORMATS, "html"):
+            raise UnknownNameError("format", format, (*FORMATS, "html"))
+        return Text(self._sheet(notes).render(format))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as ``--format json`` writes it, not yet text."""
+        a = self.answer
+        found: dict[str, Any] = clean(
+            {
+                "schema": SCHEMA,
+                "scenario": dict(a.scenario),
+                "objective": display_of(a.objective).key,
+                "enumerated": a.enumerated,
+                "valid": a.valid,
+                "feasible": a.feasible,
+                "evaluated": a.judged,
+                "evaluated_per_s": a.evaluated_per_s,
+                "seconds": a.seconds,
+                "complete": a.complete,
+                "excluded": dict(a.excluded),
+                "within": {f"{100.0 * share:g} %": count for share, count in a.within.items()},
+                "plans": _records(a.plans),
+                "pareto": {"metrics": [display_of(name).key for name in a.pareto], "plans": _records(a.front)},
+                "notes": list(a.notes),
+            }
+        )
+        return found
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the front as a picture, ``.svg``."""
+        target = Path(path)
+        check_target(target)
+        target.write_text(drawing(self.answer), encoding="utf-8")
+        return target
+
+    def _csv(self) -> str:
+        """A row a plan, the front after the best plans."""
+        a = self.answer
+        lists = (("plans", a.plans), ("pareto", a.front))
+        found = [(label, rank, one) for label, plans in lists for rank, one in enumerate(plans, 1)]
+        keys = list(dict.fromkeys(key for _, _, one in found for key in one.plan))
+        names = [name for name in METRICS if any(name in one.metrics for _, _, one in found)]
+        headers = ["list", "rank", *keys, *(f"{display_of(name).key} [{display_of(name).unit}]" for name in names)]
+        rows: list[list[Cell]] = []
+        for label, rank, one in found:
+            numbers = [one.metrics[name] / display_of(name).size if name in one.metrics else None for name in names]
+            rows.append([label, rank, *(one.plan.get(key) for key in keys), *numbers])
+        return comma_separated(headers, rows)
+
+    def _sheet(self, notes: bool = True) -> Sheet:
+        a = self.answer
+        blocks: list[Table | Prose] = []
+        if a.plans:
+            blocks += _plans_table(a.plans, [a.objective, *_also(a)], f"Best by {display_of(a.objective).label}, {_way(a.objective)} first")
+        if a.front:
+            names = list(a.pareto)
+            said = ", ".join(display_of(name).label for name in names)
+            blocks += _plans_table(a.front, names, f"Front of {said}: no plan is better in all", len(names))
+        counts = [["enumerated", f"{a.enumerated:,}"]]
+        counts += [[f"- {_REASONS.get(reason, reason)}", f"{count:,}"] for reason, count in a.excluded.items()]
+        counts += [["feasible", f"{a.feasible:,}"]]
+        blocks.append(Table(["plans", "number"], counts))
+        near = ", ".join(f"{count:,} within {100.0 * share:g} %" for share, count in a.within.items())
+        speed = f"{a.valid:,} valid plans, {_rate(a.evaluated_per_s)} plans/s ({a.seconds:.2f} s)"
+        lines = [("", speed)] + ([("near the best", near)] if near else [])
+        lines += [("", f"- {note}") for note in a.notes] if notes else []
+        blocks.append(Prose(lines))
+        return Sheet(_title(a), _terms(a), blocks)
+
+    def __str__(self) -> str:
+        return self._sheet().render()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self._sheet().render("html")
+
+
+def _also(a: Answer) -> list[str]:
+    """Metrics shown beside the objective."""
+    return [name for name in _ALSO[a.scenario["workload"]["kind"]] if name != a.objective]
+
+
+def _way(name: str) -> str:
+    return "most" if better_of(name) == "more" else "least"
+
+
+def _title(a: Answer) -> str:
+    s = a.scenario
+    return f"Plans for {s['model']} ({s['workload']['kind']}) on {s['accelerators']:,.0f} accelerators of {s['system']}"
+
+
+def _terms(a: Answer) -> str:
+    s = a.scenario
+    work = s["workload"]
+    if work["kind"] == "training":
+        said = f"{work['sequence_length']:,.0f} tokens, {work['global_batch']:,.0f} sequences a step"
+    else:
+        said = f"{work['input_length']:,.0f} tokens in" + (f", {work['output_length']:,.0f} out" if "output_length" in work else "")
+    where = f"; {', '.join(s['where'])}" if s["where"] else ""
+    return f"Terms: {said}; stack {s['stack']}, site {s['site']}{where}."
+
+
+def _rate(number: float) -> str:
+    return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{number:,.0f}"
+
+
+def _records(plans: Sequence[FoundPlan]) -> list[dict[str, Any]]:
+    """Plans as JSON has them."""
+    return [_record(rank, one) for rank, one in enumerate(plans, 1)]
+
+
+def _record(rank: int, found: FoundPlan) -> dict[str, Any]:
+    """A plan as JSON has it."""
+    metrics = {}
+    for name, value in found.metrics.items():
+        display = display_of(name)
+        metrics[display.key] = {"value": float(f"{value / display.size:.12g}"), "unit": display.unit}
+    return {"rank": rank, "plan": dict(found.plan), "metrics": metrics}
+
+
+def _width(plans: Sequence[FoundPlan], keys: Sequence[str], names: Sequence[str]) -> int:
+    """Columns of the terminal that a table takes, about."""
+    widths = [len(str(len(plans)))]
+    widths += [max(len(_SHORT.get(key, key)), *(len(_word(one.plan.get(key))) for one in plans)) for key in keys]
+    widths += [max(len(_headed(name, "ms" if "[" not in name else "")), 7) for name in names]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _plans_table(plans: Sequence[FoundPlan], names: Sequence[str], heading: str, least: int = 1) -> list[Table | Prose]:
+    """Columns of what differs between the plans; what all have in common in a line after; at least so many of the metrics."""
+    keys = list(dict.fromkeys(key for one in plans for key in one.plan))
+    same = {key for key in keys if len(plans) > 1 and len({str(one.plan.get(key)) for one in plans}) == 1}
+    common = ", ".join(f"{_SHORT.get(key, key)} {_word(plans[0].plan[key])}" for key in keys if key in same)
+    differing = [key for key in keys if key not in same]
+    while len(names) > least and _width(plans, differing, names) > WIDTH:
+        names = names[:-1]
+    scales = {name: scale_of(display_of(name).scales, [one.metrics[name] for one in plans if name in one.metrics]) for name in names}
+    apart = differing if _width(plans, differing, names) <= WIDTH else [key for key in differing if key in _APART]
+    rest = [key for key in differing if key not in apart]
+    headers = ["#", *(_SHORT.get(key, key) for key in apart), *(["further"] if rest else [])]
+    headers += [_headed(name, scales[name][1]) for name in names]
+    rows: list[Sequence[Cell]] = []
+    for rank, one in enumerate(plans, 1):
+        further = ", ".join(f"{_SHORT.get(key, key)} {_word(one.plan[key])}" for key in rest if key in one.plan)
+        numbers = [_number(one.metrics, name, scales[name][0]) for name in names]
+        rows.append([str(rank), *(_word(one.plan.get(key)) for key in apart), *([further] if rest else []), *numbers])
+    blocks: list[Table | Prose] = [Table(headers, rows, heading)]
+    if common:
+        blocks.append(Prose([("all have", common)]))
+    return blocks
+
+
+def _headed(name: str, unit: str) -> str:
+    title = _TITLES.get(name, display_of(name).label)
+    return f"{title} [{unit}]" if unit else title
+
+
+def _number(metrics: Mapping[str, float], name: str, size: float) -> str:
+    return plain(metrics[name] / size) if name in metrics else "-"
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return plain(value) if isinstance(value, float) else _WORDS.get(str(value), str(value))
