@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
+    from aicompute.studies import sensitivity, sweep
 
     __version__: str
 
@@ -32,7 +33,9 @@ __all__ = [
     "load",
     "prefill",
     "search",
+    "sensitivity",
     "serving",
+    "sweep",
     "training",
     "validate",
 ]
@@ -41,6 +44,7 @@ _HOMES = {
     "AicomputeError": "aicompute.errors",
     "Library": "aicompute.specs",
     **{name: "aicompute.api" for name in __all__ if name.islower() and not name.startswith("_")},
+    **dict.fromkeys(("sensitivity", "sweep"), "aicompute.studies"),
 }
 
 
@@ -66,25 +70,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The package itself: ``estimate`` and ``search`` stay functions when the import system would put the subpackages in their place."""
-
-    @property
-    def estimate(self) -> Any:
-        """`aicompute.api.estimate`."""
-        return __getattr__("estimate")
-
-    @estimate.setter
-    def estimate(self, loaded: ModuleType) -> None:
-        """Leave the subpackage to ``sys.modules``."""
-
-    @property
-    def search(self) -> Any:
-        """`aicompute.api.search`."""
-        return __getattr__("search")
-
-    @search.setter
-    def search(self, loaded: ModuleType) -> None:
-        """Leave the subpackage to ``sys.modules``."""
+    """The package itself: functions stay functions when the import system would put the subpackages of their names in their place."""
 
 
+def _function(name: str) -> property:
+    """A function of `aicompute.api` or `aicompute.studies`; the subpackage of its name is left to ``sys.modules``."""
+    return property(lambda self: __getattr__(name), lambda self, loaded: None)
+
+
+for _name in ("estimate", "search", "sweep"):
+    setattr(_Package, _name, _function(_name))
 sys.modules[__name__].__class__ = _Package

@@ -16,6 +16,8 @@ COMMANDS = {
     "compare": "Systems side by side on equal terms",
     "estimate": "One scenario in detail",
     "search": "The best of all plans, and the front of any metrics",
+    "sweep": "A grid or random points over any input, streamed to Parquet",
+    "sensitivity": "What an answer depends on: elasticities and tornado",
     "validate": "Predictions against measurements",
     "calibrate": "Fit a stack or a device to your own measurements",
     "specs": "List, show, check, compare and import spec files",

@@ -12,7 +12,7 @@ from aicompute.economics.energy import energy_per_token, mean_power
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.kernels import Timed
 from aicompute.machine.power import accelerator_power, issued_rows, site_power, unit_power
-from aicompute.numerics import Array, minimum
+from aicompute.numerics import Array, minimum, where
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def account(s: Scene, r: Records, tokens_rate: Array, activities: Sequence[Activ
     rated = unit_power(p.tdp * s.per_unit, r.rest).total * units
     idle = unit_power(p.tdp * p.idle_fraction * s.per_unit, r.rest, load=0.0).total * units
     mean = mean_power(busy, idle, s.utilisation)
-    capital = units * (r.price + (r.network_price if units > 1.0 else 0.0))
+    capital = units * (r.price + where(units > 1.0, r.network_price, 0.0))
     if s.rent is None:
         foreign = 0.0 if s.system.get("home_site") == s.site.id else 1.0
         cost = ownership_cost_rate(capital, rated, mean, r.terms, imported=foreign, period=YEAR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,9 +18,12 @@ from aicompute.estimate.serving import ServingPlan, ServingStack
 from aicompute.estimate.training import TrainingStack
 from aicompute.machine.power import SystemPower
 from aicompute.machine.records import Device, ExpertExchange, Fabric, Protocol
-from aicompute.numerics import Array
+from aicompute.numerics import Array, floor
 from aicompute.specs import Library, Spec
 from aicompute.workload.architecture import Architecture
+
+ROLES = {"system": "systems", "accelerator": "accelerators", "model": "models", "stack": "stacks", "site": "sites"}
+"""Specs of a scenario by the part that each has in it, and their kinds."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ class Scene:
         return self.accelerator.si("devices")
 
     @property
-    def devices(self) -> float:
+    def devices(self) -> Any:
         """Devices that may work: spares of each unit stay idle."""
         usable = self.system.si("usable", self.per_unit) / self.per_unit
-        return float(int(self.accelerators * min(usable, 1.0) + 1e-9)) * self.devices_each
+        return floor(self.accelerators * min(usable, 1.0) + 1e-9) * self.devices_each
 
     @property
     def eligible(self) -> bool:
@@ -226,6 +229,18 @@ def _eight_bits(accelerator: Spec) -> dict[str, str]:
     """8-bit weights in the accelerator's own 8-bit format, attention and its cache in 16."""
     word = "fp8" if accelerator.has("peak.fp8") else "int8"
     return {**inputs.SIXTEEN_BITS, "dense": word, "experts": word, "dispatch": word}
+
+
+def changed_scene(s: Scene, values: Mapping[str, float]) -> Scene:
+    """A scene with some spec values changed; what is not of its specs changes nothing."""
+    parts: dict[str, Any] = {}
+    for role in ROLES:
+        spec: Spec = getattr(s, role)
+        prefix = f"{spec.kind}/{spec.id}."
+        own = {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
+        if own:
+            parts[role] = spec.changed(own)
+    return replace(s, memo={}, **parts)
 
 
 def standing(s: Scene) -> Records:

@@ -78,7 +78,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     if not s.eligible:
         vendors = ", ".join(s.site.get("eligible.vendors"))
         return _infeasible(s, w, f"the terms of site {s.site.id} hold for chips of {vendors} only")
-    plan, run = _choose(s, r, w, o)
+    plan, run = choose(s, r, w, o)
     if run is None:
         return _infeasible(s, w, plan["reason"], plan)
     outcome = run(r)
@@ -97,7 +97,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     return found
 
 
-def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None]:
+def choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None]:
     """The plan, as people read it, and how to evaluate it again with other records."""
     if w.is_training:
         choice = best.best_training(s, r, w, o.plan)

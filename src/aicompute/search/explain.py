@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aicompute.estimate.context import Records, Scene, records
+from aicompute.estimate.context import Records, Scene, records, standing
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.inputs import Reader, Sampler, read_value
 from aicompute.estimate.kernels import Timed, kernel_of, rates_of
+from aicompute.estimate.recorded import values_read
 from aicompute.estimate.result import OperatorLine, Origin
 from aicompute.numerics import Array
 from aicompute.specs import Spec, Value
@@ -50,19 +51,6 @@ def operator_lines(outcome: Outcome, r: Records) -> tuple[OperatorLine, ...]:
     return tuple(lines)
 
 
-class _Recorder:
-    """Reads values as they stand and remembers them."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, tuple[Spec, str, Value]] = {}
-
-    def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
-        found = spec.get(path, None) if default is not None else spec.get(path)
-        if isinstance(found, Value):
-            self.seen[f"{spec.id}.{path}"] = (spec, path, found)
-        return read_value(spec, path, default)
-
-
 def _changed(target: tuple[str, str], number: float) -> Reader:
     def read(spec: Spec, path: str, default: float | None = None) -> Array:
         return number if (spec.id, path) == target else read_value(spec, path, default)
@@ -72,15 +60,14 @@ def _changed(target: tuple[str, str], number: float) -> Reader:
 
 def origins(s: Scene, run: Run, main: str) -> tuple[Origin, ...]:
     """Every spec value that was read, with the change of the main metric over its range, largest first."""
-    recorder = _Recorder()
-    base = float(run(records(s, recorder)).metrics[main])
+    base = float(run(standing(s)).metrics[main])
     found = []
-    for name, (spec, path, value) in recorder.seen.items():
+    for spec, path, value in values_read(s).values():
         swing = 0.0
         if value.low != value.high:
             ends = [float(run(records(s, _changed((spec.id, path), end))).metrics[main]) for end in (value.low, value.high)]
             swing = (ends[1] - ends[0]) / base
-        found.append(Origin(name, value.value, value.low, value.high, value.unit, value.kind, value.source, swing))
+        found.append(Origin(f"{spec.id}.{path}", value.value, value.low, value.high, value.unit, value.kind, value.source, swing))
     return tuple(sorted(found, key=lambda origin: -abs(origin.swing)))
 
 

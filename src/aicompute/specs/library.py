@@ -93,6 +93,15 @@ class Spec:
             return found
         raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a number")
 
+    def changed(self, numbers: Mapping[str, float]) -> Spec:
+        """The spec with other numbers, in SI units, at some paths; whole numbers stay whole where the spec has such."""
+        data = self.data
+        for path, number in numbers.items():
+            old = self.get(path)
+            leaf = old.replaced(number) if isinstance(old, Value) else int(number) if isinstance(old, int) else number
+            data = _with(data, path, leaf)
+        return Spec(self.kind, self.id, self.path, data)
+
     def leaves(self) -> Iterator[tuple[str, Leaf]]:
         """Every leaf with its path."""
         return _leaves(self.data)
@@ -240,10 +249,15 @@ class Library:
         other._loaded, other._named = {}, {}
         other._overrides = {key: dict(paths) for key, paths in self._overrides.items()}
         for address, given in changes.items():
-            kind, identifier, path = self._address(address)
+            kind, identifier, path = self.address(address)
             leaf = self._new_leaf(kind, identifier, path, address, given)
             other._overrides.setdefault((kind, identifier), {})[path] = leaf
         return other
+
+    @property
+    def changes(self) -> dict[str, Leaf]:
+        """Every override, by kind, id and path."""
+        return {f"{kind}/{name}.{path}": leaf for (kind, name), paths in self._overrides.items() for path, leaf in paths.items()}
 
     def sources(self) -> dict[str, dict[str, Any]]:
         """The bibliography: source key to title, url, date, where, note."""
@@ -302,7 +316,7 @@ class Library:
             raise SpecError(f"{path}: extends: goes in a circle: {names}")
         return candidates[-1]
 
-    def _address(self, address: str) -> tuple[str, str, str]:
+    def address(self, address: str) -> tuple[str, str, str]:
         """Kind, id and path of an override; ids may contain dots, so the longest that exists wins."""
         given, slash, rest = address.partition("/")
         kinds, text = ((given,), rest) if slash and given in schema.KINDS else (schema.KINDS, address)

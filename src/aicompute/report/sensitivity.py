@@ -1,0 +1,207 @@
+"""What an answer depends on: a table, records, and the tornado."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aicompute.errors import UnknownNameError
+from aicompute.report.front import STYLE, check_target
+from aicompute.report.numbers import display_of
+from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.sheet import Prose, Sheet, Table
+from aicompute.report.svg import NAMESPACE, element, label, shortened
+from aicompute.report.text import FORMATS, Cell, comma_separated
+from aicompute.report.views import Text
+from aicompute.search.sensitivity import Sensitivities, Sensitivity
+from aicompute.units import format_si, plain
+
+SHOWN = 15
+"""Values of a printed table and of a tornado."""
+_FIRST = ("cost_per_token", "tokens_per_s_per_accelerator")
+
+
+@dataclass(frozen=True, repr=False)
+class SensitivityView:
+    """Sensitivities; `answer` is the record behind it."""
+
+    answer: Sensitivities
+    top: int = SHOWN
+
+    @property
+    def metric(self) -> str:
+        """The metric that is shown: the first asked for, else cost or rate."""
+        known = self.answer.metrics
+        return next((name for name in _FIRST if name in known and len(known) > 1), next(iter(known)))
+
+    def by(self, metric: str, *, ranges: bool = False) -> list[Sensitivity]:
+        """Largest first: by elasticity, or by what the ranges make of the metric."""
+        return self.answer.by(metric, ranges=ranges)
+
+    def __len__(self) -> int:
+        """Spec values."""
+        return len(self.answer.found)
+
+    def __iter__(self) -> Iterator[Sensitivity]:
+        """Every spec value that was read."""
+        return iter(self.answer.found)
+
+    def table(self, format: str = "table", *, notes: bool = True) -> Text:
+        """As text: ``table`` and ``markdown`` show the largest, ``csv`` and ``json`` all."""
+        if format == "json":
+            return Text(as_json(self.to_dict()))
+        if format == "csv":
+            return Text(self._csv())
+        if format not in (*FORMATS, "html"):
+            raise UnknownNameError("format", format, (*FORMATS, "html"))
+        return Text(self._sheet().render(format))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every value with all its sensitivities, as JSON has it."""
+        a = self.answer
+        names = {name: display_of(name).key for name in a.metrics}
+        found = [
+            {
+                "address": one.address, "value": one.value.value, "low": one.value.low, "high": one.value.high, "unit": one.value.unit,
+                "kind": one.value.kind, "source": one.value.source,
+                **{part: {names[n]: v for n, v in getattr(one, part).items()} for part in ("elasticity", "at_low", "at_high")},
+                **{part: {names[n]: v for n, v in getattr(one, part).items()} for part in ("halved", "doubled") if getattr(one, part)},
+            }
+            for one in a.by(self.metric)
+        ]  # fmt: skip
+        record = {
+            "schema": SCHEMA, "systems": list(a.systems), "scenario": dict(a.scenario),
+            "metrics": {names[name]: value / display_of(name).size if len(a.systems) == 1 else value for name, value in a.metrics.items()},
+            "sensitivities": found,
+        }  # fmt: skip
+        cleaned: dict[str, Any] = clean(record)
+        return cleaned
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the tornado, ``.svg``: what the range of each value makes of the metric."""
+        target = Path(path)
+        check_target(target)
+        target.write_text(tornado(self.answer, self.metric, self.top), encoding="utf-8")
+        return target
+
+    def _csv(self) -> str:
+        """A row a value and metric."""
+        a = self.answer
+        parts = ("elasticity", "at_low", "at_high", "halved", "doubled")
+        rows: list[list[Cell]] = [
+            [one.address, display_of(n).key, v.value, v.low, v.high, v.unit, *(getattr(one, part).get(n) for part in parts)]
+            for n in a.metrics
+            for one in a.by(n)
+            for v in (one.value,)
+        ]
+        return comma_separated(["address", "metric", "value", "low", "high", "unit", *parts], rows)
+
+    def _sheet(self) -> Sheet:
+        a, metric = self.answer, self.metric
+        largest = [one for one in a.by(metric) if abs(one.elasticity[metric]) >= 5e-4][: self.top]
+        rows: list[list[Cell]] = []
+        for one in largest:
+            ends = [_percent(part[metric]) for part in (one.at_low, one.at_high)]
+            rows.append([one.name, _value(one), f"{one.elasticity[metric]:+.2f}", *ends])
+        blocks: list[Table | Prose] = [Table(["value", "is", "elast.", "at low", "at high"], rows, _heading(a, metric))]
+        counted = [one for one in a.found if max(map(abs, (*_of(one.halved, metric), *_of(one.doubled, metric), 0.0))) >= 5e-4]
+        if counted:
+            cells = [[one.name, _value(one), _change(one.halved, metric), _change(one.doubled, metric)] for one in counted]
+            blocks.append(Table(["counted", "is", "halved", "doubled"], cells, "Whole numbers halved and doubled, the plan chosen again"))
+        rest = sum(abs(one.elasticity[metric]) >= 5e-4 for one in a.found) - len(largest)
+        said = f"{len(a.found)} spec values are read" + (f"; {rest} more matter less than these" if rest > 0 else "")
+        note = "Elasticity: percent of the metric for a percent of the value, at the plan chosen. Low and high: ends of the value's range."
+        blocks.append(Prose([("", f"{note} {said}.")]))
+        scenario = a.scenario
+        terms = f"Terms: {scenario['model']}, {scenario['workload']}; stack {scenario['stack']}, site {scenario['site']}."
+        return Sheet(f"What {display_of(metric).label} depends on: {' over '.join(a.systems)}", terms, blocks)
+
+    def __str__(self) -> str:
+        return self._sheet().render()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self._sheet().render("html")
+
+
+def _heading(a: Sensitivities, metric: str) -> str:
+    if len(a.systems) == 2:
+        return f"{display_of(metric).label} of {a.systems[0]} over that of {a.systems[1]}: {plain(a.metrics[metric])}"
+    size, unit = display_of(metric).scales[-1]
+    return f"{display_of(metric).label}: {plain(a.metrics[metric] / size)} {unit}".rstrip()
+
+
+def _value(one: Sensitivity) -> str:
+    unit = one.value.unit
+    if unit == "USD" and one.value.value >= 1e5:
+        return f"{plain(one.value.value / 1e6)} M$"
+    return format_si(one.value.value, unit).replace(" device/accelerator", "").replace(" device", "")
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:+.1f} %" if abs(share) >= 5e-4 else "-"
+
+
+def _of(part: Any, metric: str) -> list[float]:
+    return [part[metric]] if metric in part else []
+
+
+def _change(part: Any, metric: str) -> str:
+    return _percent(part[metric]) if metric in part else "no plan"
+
+
+_WIDTH, _ROW, _LABEL, _TOP = 720.0, 26.0, 300.0, 76.0
+_COLOURS = {"low": "#2171b5", "high": "#d94801"}
+
+
+def tornado(a: Sensitivities, metric: str, top: int = SHOWN) -> str:
+    """What the range of each value makes of a metric, largest first, as SVG; bars to the low end and to the high end have their own colour.
+
+    Examples
+    --------
+    >>> from aicompute import sensitivity
+    >>> found = sensitivity("gb200-nvl72", workload="decode", metrics="cost_per_token", finite=False)
+    >>> tornado(found.answer, "cost_per_token").startswith("<svg")
+    True
+    """
+    bars = [one for one in a.by(metric, ranges=True) if max(abs(one.at_low[metric]), abs(one.at_high[metric])) >= 5e-4][:top]
+    most = max((abs(x) for one in bars for x in (one.at_low[metric], one.at_high[metric])), default=1.0)
+    middle = _LABEL + (_WIDTH - _LABEL) / 2.0
+    half = (_WIDTH - _LABEL) / 2.0 - 62.0
+    height = _TOP + _ROW * len(bars) + 24.0
+    title = f"What {display_of(metric).label} depends on: {' over '.join(a.systems)}"
+    parts = [
+        element("title", label(title)),
+        element("desc", label("; ".join(f"{one.name}: {_percent(one.at_low[metric])} to {_percent(one.at_high[metric])}" for one in bars))),
+        element("style", STYLE),
+        element("rect", class_="paper", width=_WIDTH, height=height),
+        _words(title, 16.0, 24.0, 14.0, "bold"),
+        _words("Change of the metric at the low end of each value's range (blue) and at the high end (orange)", 16.0, 44.0, 11.0, "soft"),
+        element("line", class_="frame", x1=middle, x2=middle, y1=_TOP - 8.0, y2=height - 20.0),
+    ]
+    for row, one in enumerate(bars):
+        y = _TOP + _ROW * row
+        parts.append(_words(shortened(one.name, 11.5, _LABEL - 24.0), _LABEL - 10.0, y + 13.0, 11.5, "", "end"))
+        ends = {"low": one.at_low[metric], "high": one.at_high[metric]}
+        same = ends["low"] * ends["high"] > 0.0
+        for k, (end, share) in enumerate(ends.items()):
+            long = abs(share) / most * half
+            thick = 8.0 if same else 16.0
+            top_of = y + (k * 8.0 if same else 0.0)
+            left = middle if share > 0.0 else middle - long
+            parts.append(element("rect", x=left, y=top_of, width=long, height=thick, fill=_COLOURS[end]))
+        for sign, anchor in ((1.0, "start"), (-1.0, "end")):
+            there = [share for share in ends.values() if share * sign > 5e-4]
+            if there:
+                far = max(there, key=abs)
+                place = middle + sign * (abs(far) / most * half + 5.0)
+                parts.append(_words(f"{100.0 * far:+.1f} %", place, y + 13.0, 10.5, "soft", anchor))
+    return element("svg", *parts, xmlns=NAMESPACE, viewBox=f"0 0 {_WIDTH:g} {height:g}", width=_WIDTH, height=height, role="img")
+
+
+def _words(text: str, x: float, y: float, size: float, class_: str = "", anchor: str = "start") -> str:
+    return element("text", label(text), x=x, y=y, font_size=size, class_=class_, text_anchor=anchor)

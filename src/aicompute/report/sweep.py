@@ -1,0 +1,158 @@
+"""The rows of a sweep: what was found, the best of it, and columns for further work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aicompute.errors import UnknownNameError
+from aicompute.estimate.result import METRICS
+from aicompute.report.frames import pandas_module
+from aicompute.report.numbers import display_of
+from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.sheet import Prose, Sheet, Table
+from aicompute.report.text import FORMATS, Cell, comma_separated
+from aicompute.report.views import Text
+from aicompute.sweep.sweep import Swept
+from aicompute.sweep.table import Words, length
+from aicompute.units import plain, to_unit
+
+SHOWN = 12
+"""Rows of a printed table."""
+_SHORT = {"tokens_per_s_per_accelerator": "tok/s/acc", "cost_per_token": "cost"}
+
+
+@dataclass(frozen=True, repr=False)
+class SweepView:
+    """A sweep; `answer` is the record behind it. Columns are in SI units."""
+
+    answer: Swept
+
+    def __len__(self) -> int:
+        """Rows that are kept here."""
+        return length(self.answer.table or {})
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A column: numbers in SI units, conditions, or words as objects."""
+        table = self.answer.table or {}
+        if name not in table:
+            raise UnknownNameError("column", name, table)
+        column = table[name]
+        return np.array(column.tolist(), dtype=object) if isinstance(column, Words) else column
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns: axes, feasible, reason, metrics."""
+        return list(self.answer.table or {})
+
+    def to_pandas(self) -> Any:
+        """A data frame; from the folder where rows are kept there. Needs the extra ``tables``."""
+        pandas = pandas_module()
+        if self.answer.table is None:
+            return pandas.read_parquet(self.answer.folder)
+        return pandas.DataFrame({name: self[name] for name in self.columns})
+
+    def table(self, format: str = "table", *, notes: bool = True) -> Text:
+        """The answer as text: ``table`` and ``markdown`` show the best rows, ``csv`` all, ``json`` counts and the best rows."""
+        if format == "json":
+            return Text(as_json(self.to_dict()))
+        if format == "csv":
+            return Text(self._csv())
+        if format not in (*FORMATS, "html"):
+            raise UnknownNameError("format", format, (*FORMATS, "html"))
+        return Text(self._sheet().render(format))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, where the rows are, and the best of them, as JSON has it."""
+        a, p = self.answer, self.answer.progress
+        best = self._best()
+        rows = [{name: _plain(best[name], k) for name in best} for k in range(length(best))]
+        found: dict[str, Any] = clean(
+            {
+                "schema": SCHEMA, "points": p.points, "done": p.done, "found": p.found, "feasible": p.feasible, "seconds": p.seconds,
+                "complete": a.complete, "folder": None if a.folder is None else str(a.folder), "objective": a.design.objective,
+                "units": {name: METRICS[name][0] for name in best if name in METRICS}, "best": rows,
+            }
+        )  # fmt: skip
+        return found
+
+    def _best(self) -> dict[str, Any]:
+        """The best rows of those kept, best first."""
+        return self.answer.best or {}
+
+    def _csv(self) -> str:
+        """All rows that are kept."""
+        table = self.answer.table or {}
+        headers = [f"{name} [{METRICS[name][0]}]" if name in METRICS else name for name in table]
+        columns: list[Sequence[Cell]] = [column.tolist() for column in table.values()]
+        return comma_separated(headers, [list(row) for row in zip(*columns, strict=True)])
+
+    def _sheet(self) -> Sheet:
+        a, p = self.answer, self.answer.progress
+        blocks: list[Table | Prose] = []
+        best = self._best()
+        if length(best):
+            blocks.append(_best_table(best, a))
+        said = [("", f"{p.points:,} points" + (f", {p.found:,} found now" if p.found < p.points else "") + f", {p.feasible:,} feasible")]
+        if p.seconds > 0.0 and p.found:
+            said.append(("", f"{p.seconds:.2f} s, {_rate(p.found / p.seconds)} rows/s"))
+        table = a.table
+        if table is not None and a.design.top is None and isinstance(table["reason"], Words):
+            counts = Counter(table["reason"].tolist())
+            said += [("", f"- {reason}: {count:,}") for reason, count in counts.most_common() if reason][:6]
+        if a.folder is not None:
+            said.append(("", f"rows: Parquet in {a.folder}"))
+        if not a.complete:
+            said.append(("", f"interrupted: {p.done:,} of {p.points:,} rows are there; the same command goes on"))
+        fixed = ", ".join(f"{name} {value}" for name, value in {**a.design.fixed, **a.design.plan}.items())
+        names = ", ".join(" with ".join(axis.names) for axis in a.design.axes)
+        return Sheet(f"Sweep over {names}", f"Fixed: {fixed}." if fixed else "", [*blocks, Prose(said)])
+
+    def __str__(self) -> str:
+        return self._sheet().render()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self._sheet().render("html")
+
+
+def _best_table(best: dict[str, Any], a: Swept) -> Table:
+    """The axes and the objective of the best rows."""
+    axes = [name for axis in a.design.axes for name in axis.names]
+    metrics = [a.design.objective, *(name for name in ("tokens_per_s_per_accelerator", "cost_per_token") if name in best)]
+    metrics = list(dict.fromkeys(metrics))
+    names = [name for name in axes if name in best]
+    headers = [(name.rpartition(".")[2] if len(name) > 18 else name) + (f" [{a.units[name]}]" if name in a.units else "") for name in names]
+    for name in metrics:
+        scale = display_of(name).scales[-1]
+        headers.append(_SHORT.get(name, display_of(name).label) + (f" [{scale[1]}]" if scale[1] else ""))
+    rows: list[list[Cell]] = []
+    for k in range(min(length(best), SHOWN)):
+        numbers = [plain(float(best[name][k]) / display_of(name).scales[-1][0]) for name in metrics]
+        rows.append([*(_level(best[name], k, a.units.get(name, "")) for name in names), *numbers])
+    way = "most" if METRICS[a.design.objective][2] == "more" else "least"
+    return Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")
+
+
+def _level(column: Any, row: int, unit: str) -> str:
+    """A level of an axis in the unit in which people read it."""
+    value = _plain(column, row)
+    return value if isinstance(value, str) else plain(to_unit(float(value), unit) if unit else float(value))
+
+
+def _plain(column: Any, row: int) -> Any:
+    if isinstance(column, Words):
+        return column.words[int(column.codes[row])]
+    value = column[row].item()
+    return value
+
+
+def _rate(number: float) -> str:
+    return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{number:,.0f}"
