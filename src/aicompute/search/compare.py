@@ -78,10 +78,10 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     if not s.eligible:
         vendors = ", ".join(s.site.get("eligible.vendors"))
         return _infeasible(s, w, f"the terms of site {s.site.id} hold for chips of {vendors} only")
-    plan, run = _choose(s, r, w, o)
+    plan, run, known = _choose(s, r, w, o)
     if run is None:
         return _infeasible(s, w, plan["reason"], plan)
-    outcome = run(r)
+    outcome = known or run(r)
     sampled: Outcome | None = None
     if o.samples:
         sampled = run(drawn(s, o.samples))
@@ -97,28 +97,29 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     return found
 
 
-def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None]:
-    """The plan, as people read it, and how to evaluate it again with other records."""
+def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None, Outcome | None]:
+    """The plan, as people read it, how to evaluate it again with other records, and what it gives where that is known."""
     if w.is_training:
         choice = best.best_training(s, r, w, o.plan)
         if not choice.feasible:
-            return why_memory(s, r, w, choice), None
+            return why_memory(s, r, w, choice), None, None
         plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
-        return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan)
+        return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan), choice.outcome
     drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":
         choice, made = best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
         if not choice.feasible:
-            return why_late(s, r, w, choice, "TPOT", w.tpot), None
+            return why_late(s, r, w, choice, "TPOT", w.tpot), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return {**shown_plan(choice, s), "drafts": made}, lambda x: evaluate.decode_outcome(s, x, w, p, n, made)
+        shown = {**shown_plan(choice, s), "drafts": made}
+        return shown, lambda x: evaluate.decode_outcome(s, x, w, p, n, made), choice.outcome
     if w.kind == "prefill":
         choice = best.best_prefill(s, r, w, o.plan)
         if not choice.feasible:
-            return why_late(s, r, w, choice, "TTFT", w.ttft), None
+            return why_late(s, r, w, choice, "TTFT", w.ttft), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return shown_plan(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n)
-    return choose_service(s, r, w, dict(o.plan), drafts)
+        return shown_plan(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n), choice.outcome
+    return (*choose_service(s, r, w, dict(o.plan), drafts), None)
 
 
 def _metric(name: str, value: Any, draws: Any) -> Metric:
