@@ -14,7 +14,7 @@ from aicompute.estimate import workload as workloads
 from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import Records, Scene, drawn, scene, standing
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part
+from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part, bounds
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
@@ -122,16 +122,18 @@ def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, An
     return (*choose_service(s, r, w, dict(o.plan), drafts), None)
 
 
-def _metric(name: str, value: Any, draws: Any) -> Metric:
-    unit = METRICS[name][0] if name in METRICS else "1"
-    number = float(value)
-    if draws is None:
-        return Metric(number, number, number, unit)
-    drawn = np.asarray(draws, dtype=float)
-    if drawn.ndim == 0:
-        return Metric(number, number, number, unit)
-    low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
-    return Metric(number, min(low, number), max(high, number), unit, drawn)
+def _metrics(outcome: Outcome, sampled: Outcome | None) -> dict[str, Metric]:
+    """Metrics of an outcome with the intervals that draws give them."""
+    numbers = {name: float(value) for name, value in outcome.metrics.items() if name in METRICS}
+    draws = {name: sampled.metrics[name] for name in numbers} if sampled else {}
+    drawn = {name: many for name, many in draws.items() if isinstance(many, np.ndarray) and many.ndim}
+    found = {name: Metric(number, number, number, METRICS[name][0]) for name, number in numbers.items()}
+    if drawn:
+        ends = bounds(np.stack(list(drawn.values())))
+        for (name, many), low, high in zip(drawn.items(), ends[0].tolist(), ends[1].tolist(), strict=True):
+            number = numbers[name]
+            found[name] = Metric(number, min(low, number), max(high, number), METRICS[name][0], many)
+    return found
 
 
 def _target(w: Workload) -> str:
@@ -164,9 +166,7 @@ def _infeasible(s: Scene, w: Workload, reason: str, plan: Mapping[str, Any] | No
 
 
 def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None) -> Estimate:
-    metrics = {
-        name: _metric(name, value, sampled.metrics[name] if sampled else None) for name, value in outcome.metrics.items() if name in METRICS
-    }
+    metrics = _metrics(outcome, sampled)
     total = sum(float(v) for v in outcome.parts.values())
     parts = [Part(name, float(v), float(v) / total) for name, v in outcome.parts.items() if float(v) > 0.0]
     parts.sort(key=lambda part: -part.seconds)
