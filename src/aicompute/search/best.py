@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
-from aicompute.estimate import evaluate
+from aicompute.estimate import evaluate, replay
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.serving import ServingPlan
@@ -240,26 +240,29 @@ def _only(grid: Grid, meets: bool, late: float) -> Choice:
     return Choice(plan, objective, True, counts=counts, by_size={size: (plan, objective)}, outcome=grid.outcome)
 
 
-def _grid(
-    s: Scene, r: Records, given: Mapping[str, float], batch: float | None, about: tuple[Hashable, ...], run: Callable[..., Outcome]
-) -> Grid:
-    """Plans that agree with what is given, each with a load or all worth trying, evaluated; prompts alone may be one to a group."""
+def _grid(s: Scene, r: Records, w: Workload, given: Mapping[str, float], kind: str, *drafts: float) -> Grid:
+    """Plans that agree with what is given, each with its load or all worth trying, evaluated as far as a choice needs it."""
+    batch = given.get("batch", w.batch)
 
     def make() -> Grid:
         columns = _serving_columns(s, r.arch, given)
         plan, sequences = _load_grid(s, columns, batch)
         single = isinstance(sequences, float)
-        if batch is None and about[0] == "prefill":
+        if batch is None and kind == "prefill":
             # one prompt for each attention group (split over the stages of a pipeline), then more
             sequences = np.concatenate([columns["dp"][:, None], sequences[:, :12]], axis=1)
-        out = run(plan, sequences, single)
+        if single:
+            out = replay.outcome(kind, s, r, w, plan, sequences, *drafts)
+        else:
+            out = replay.EVALUATE[kind](s, r, w, plan, sequences, *drafts, cost=False)
         fits = out.memory_share <= 1.0
         found = (out.metrics["tokens_per_s_per_accelerator"], fits, out.metrics.get("tpot"), out.metrics.get("ttft"))
         return Grid(columns, sequences, *found, out if single else None)
 
     if batch is not None:
         return make()
-    return _remembered(s, r, (*about, *sorted(given.items())), make)
+    lengths = (w.input_length, w.output_length, w.length_variation, w.prefix_hit)
+    return _remembered(s, r, (kind, *lengths, s.utilisation if kind == "prefill" else 0.0, *drafts, *sorted(given.items())), make)
 
 
 def _within(time: Any, target: float | None) -> Any:
@@ -269,26 +272,19 @@ def _within(time: Any, target: float | None) -> Any:
 
 def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
     """The decode pool with most tokens per accelerator under the TPOT target."""
-    about = ("decode", w.input_length, w.output_length, w.length_variation, drafts)
-    grid = _grid(
-        s, r, given, given.get("batch", w.batch), about, lambda p, n, cost: evaluate.decode_outcome(s, r, w, p, n, drafts, cost)
-    )
+    grid = _grid(s, r, w, given, "decode", drafts)
     return _pick(grid, _within(grid.tpot, w.tpot), grid.tpot)
 
 
 def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
     """The prefill pool with most input tokens per accelerator under the TTFT target."""
-    about = ("prefill", w.input_length, w.prefix_hit, s.utilisation)
-    grid = _grid(s, r, given, given.get("batch", w.batch), about, lambda p, n, cost: evaluate.prefill_outcome(s, r, w, p, n, cost))
+    grid = _grid(s, r, w, given, "prefill")
     return _pick(grid, _within(grid.ttft, w.ttft), grid.ttft)
 
 
 def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
     """The mixed pool with most tokens per accelerator under both targets."""
-    about = ("in flight", w.input_length, w.output_length, w.length_variation, w.prefix_hit, drafts)
-    grid = _grid(
-        s, r, given, given.get("batch", w.batch), about, lambda p, n, cost: evaluate.in_flight_outcome(s, r, w, p, n, drafts, cost)
-    )
+    grid = _grid(s, r, w, given, "in flight", drafts)
     return _pick(grid, _within(grid.tpot, w.tpot) & _within(grid.ttft, w.ttft), grid.tpot)
 
 
@@ -331,7 +327,7 @@ def _best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]
     one = {k: float(v[0]) for k, v in columns.items()} if len(columns["dp"]) == 1 else columns  # a single plan stays plain floats
     plan = training_plan(one, split)
     single = one is not columns
-    out = evaluate.training_outcome(s, r, w, plan, cost=single)
+    out = replay.outcome("training", s, r, w, plan) if single else evaluate.training_outcome(s, r, w, plan, cost=False)
     rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
     fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
     counts = {"plans": int(rate.size), "fit": int(fits.sum()), "meet": int(fits.sum())}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aicompute.errors import UsageError
-from aicompute.estimate import evaluate
+from aicompute.estimate import evaluate, replay
 from aicompute.estimate import workload as workloads
 from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import Records, Scene, drawn, scene, standing
@@ -81,7 +81,7 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     plan, run, known = _choose(s, r, w, o)
     if run is None:
         return _infeasible(s, w, plan["reason"], plan)
-    outcome = known or run(r)
+    outcome = run(r) if known is None or o.explain else known
     sampled: Outcome | None = None
     if o.samples:
         sampled = run(drawn(s, o.samples))
@@ -104,7 +104,7 @@ def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, An
         if not choice.feasible:
             return why_memory(s, r, w, choice), None, None
         plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
-        return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan), choice.outcome
+        return shown_plan(choice, s), lambda x: replay.outcome("training", s, x, w, plan, operators=o.explain), choice.outcome
     drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":
         choice, made = best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
@@ -112,14 +112,14 @@ def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, An
             return why_late(s, r, w, choice, "TPOT", w.tpot), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
         shown = {**shown_plan(choice, s), "drafts": made}
-        return shown, lambda x: evaluate.decode_outcome(s, x, w, p, n, made), choice.outcome
+        return shown, lambda x: replay.outcome("decode", s, x, w, p, n, made, operators=o.explain), choice.outcome
     if w.kind == "prefill":
         choice = best.best_prefill(s, r, w, o.plan)
         if not choice.feasible:
             return why_late(s, r, w, choice, "TTFT", w.ttft), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return shown_plan(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n), choice.outcome
-    return (*choose_service(s, r, w, dict(o.plan), drafts), None)
+        return shown_plan(choice, s), lambda x: replay.outcome("prefill", s, x, w, p, n, operators=o.explain), choice.outcome
+    return (*choose_service(s, r, w, dict(o.plan), drafts, o.explain), None)
 
 
 def _metrics(outcome: Outcome, sampled: Outcome | None) -> dict[str, Metric]:
