@@ -45,7 +45,7 @@ class _Tape:
         if self.play is None:
             raise ValueError("nothing is recorded")
         found = iter(self.play(*inputs))
-        metrics, parts, communication, memory = ({name: next(found) for name in names} for names in self.names)
+        metrics, parts, communication, memory = (dict(zip(names, found, strict=False)) for names in self.names)
         return Outcome(metrics, parts, communication, next(found), memory, [])
 
 

@@ -82,7 +82,7 @@ class Tape:
         source = f"def play({', '.join(inputs)}):\n{body}    return ({', '.join(texts)},)\n"
         used = {*texts, *(name for line in needed for name in self.lines[line][1])}
         scope: dict[str, Any] = {**_NAMES, "np": np, **{name: value for name, value in self.constants.items() if name in used}}
-        exec(compile(source, "<tape>", "exec"), scope)  # noqa: S102 - made above from operators and numbers only
+        exec(compile(source, "<tape>", "exec"), scope)  # nothing but the operators and numbers noted above
         made: Callable[..., tuple[Any, ...]] = scope["play"]
         return made
 

@@ -167,10 +167,12 @@ def _infeasible(s: Scene, w: Workload, reason: str, plan: Mapping[str, Any] | No
 
 def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None) -> Estimate:
     metrics = _metrics(outcome, sampled)
-    total = sum(float(v) for v in outcome.parts.values())
-    parts = [Part(name, float(v), float(v) / total) for name, v in outcome.parts.items() if float(v) > 0.0]
+    seconds = {name: float(v) for name, v in outcome.parts.items()}
+    total = sum(seconds.values())
+    parts = [Part(name, time, time / total) for name, time in seconds.items() if time > 0.0]
     parts.sort(key=lambda part: -part.seconds)
-    talk = tuple(Part(name, float(v), float(v) / total) for name, v in outcome.communication.items() if float(v) > 0.0)
+    wires = {name: float(v) for name, v in outcome.communication.items()}
+    talk = tuple(Part(name, time, time / total) for name, time in wires.items() if time > 0.0)
     alternatives = plan.pop("others", ())
     plan = {**plan, "precision": dict(s.precision)}
     biggest = parts[0]

@@ -14,7 +14,7 @@ from aicompute.errors import SpecError, UsageError
 from aicompute.specs.schema import KINDS
 
 VARIABLE = "AICOMPUTE_SPECS"
-Stamp = tuple[int, int, int] | None
+Stamp = tuple[float, int, int] | None
 
 
 @cache

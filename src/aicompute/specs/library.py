@@ -158,7 +158,11 @@ class Library:
 
     def fresh(self) -> bool:
         """Whether every file and folder that was read so far, by this library or one made from it, is as it was then."""
-        return all(files.stamp(path) == then for path, then in self._stamps.items())
+        stamp = files.stamp
+        for path, then in self._stamps.items():  # noqa: SIM110 - a third of the time of all()
+            if stamp(path) != then:
+                return False
+        return True
 
     def _note(self, path: Path) -> None:
         """Remember the state of a file or folder that is about to be read."""
