@@ -274,7 +274,7 @@ def asked_once(kind, count, length, plan, load, drafts):
         rest = {"chunks": 1.0, "cp": 1.0, "micro_batch": 1.0, "zero": drafts, "recompute": 2.0 * drafts}
         laid_out, given_load = best.training_plan({**one, **rest}, 1.0), ()
     else:
-        w = workload.decode(length, 512) if kind == "decode" else workload.prefill(length) if kind == "prefill" else workload.serving(length)
+        w = {"decode": workload.decode, "prefill": workload.prefill, "in flight": workload.serving}[kind](length)
         laid_out, given_load = ServingPlan(*plan), (load * plan[1],) if kind == "prefill" else (load * plan[1], drafts)
     played = replay.outcome(kind, s, r, w, laid_out, *given_load)
     return played, replay.EVALUATE[kind](s, r, w, laid_out, *given_load)
