@@ -20,6 +20,7 @@ from aicompute.report.grid import Grid
 from aicompute.report.views import ComparisonView, EstimateView, HeadlineView
 from aicompute.search.compare import EQUAL, Options, headline
 from aicompute.specs import Library, Spec
+from aicompute.specs.current import current
 from aicompute.specs.schema import KINDS
 from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, serving, training
 
@@ -438,4 +439,4 @@ def _library(specs: Folders, library: Library | None) -> Library:
     """The specs of an answer."""
     if library is not None:
         return library
-    return Library([specs] if isinstance(specs, (str, os.PathLike)) else list(specs))
+    return current([specs] if isinstance(specs, (str, os.PathLike)) else list(specs))

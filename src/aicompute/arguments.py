@@ -26,7 +26,7 @@ def is_axis(value: Any) -> bool:
     >>> is_axis([1, 2]), is_axis("ab"), is_axis(np.array([1.0])), is_axis(3)
     (True, False, True, False)
     """
-    if isinstance(value, (str, bytes, Mapping)):
+    if value is None or isinstance(value, (str, bytes, float, int, Mapping)):
         return False
     shape = np.shape(getattr(value, "magnitude", value)) if not isinstance(value, (list, tuple, range)) else (len(value),)
     if len(shape) > 1:

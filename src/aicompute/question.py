@@ -123,4 +123,4 @@ class Question:
 
 def changed(lib: Library, changes: Mapping[str, Any] | None) -> Library:
     """A library with changed values."""
-    return lib.override(changes) if changes else lib
+    return lib.variant(changes) if changes else lib

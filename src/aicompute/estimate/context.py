@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -44,6 +44,8 @@ class Scene:
 
     memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Records made from these specs, kept for the next question in the same scene."""
+    origin: tuple[Hashable, ...] | None = field(default=None, repr=False, compare=False)
+    """Library and ids that these specs come from, and the precision; None: not known."""
 
     @property
     def per_unit(self) -> float:
@@ -214,6 +216,7 @@ def _scene(
         float(count),
         utilisation,
         rent,
+        origin=(lib, system_spec.id, model_spec.id, stack_spec.id, tuple(chosen.items())),
     )
 
 

@@ -215,7 +215,8 @@ def in_flight_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequ
     total = engines * sequences / tpot
     share, parts = serving_memory(e, sequences, w.input_length + w.output_length)
     # a prompt waits for half a step, then passes in its own chunks beside the answers; prompts queue where prefill keeps the engine busy
-    added, bare = added_prefill(e, sequences, fresh, w.output_length, w.input_length * w.prefix_hit)
+    equal = rate.bare if w.length_variation == 0.0 else None
+    added, bare = added_prefill(e, sequences, fresh, w.output_length, w.input_length * w.prefix_hit, equal)
     passing = ceil(fresh / e.stack.chunk) * bare + added
     arriving = sequences / (w.output_length * rate.tpot)
     queue = waiting_factor(minimum(arriving * added, 0.9))

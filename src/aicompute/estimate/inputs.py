@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol as TypingProtocol
 
 import numpy as np
@@ -79,9 +79,8 @@ class Sampler:
     _draws: dict[str, Array] = field(default_factory=dict)
 
     def normal(self, key: str) -> np.ndarray:
-        """Standard normal draws that belong to a key."""
-        digest = hashlib.blake2b(f"{self.seed}|{key}".encode(), digest_size=8).digest()
-        return np.random.default_rng(int.from_bytes(digest, "little")).standard_normal(self.count)
+        """Standard normal draws that belong to a key; not to be written to."""
+        return (_normal if self.count <= _FEW else _normal.__wrapped__)(self.seed, key, self.count)
 
     def __call__(self, spec: Spec, path: str, default: float | None = None) -> Array:
         """Draws of the value at a path; a float where it has no range."""
@@ -93,7 +92,10 @@ class Sampler:
         key = f"{path}|{found.value}|{found.low}|{found.high}|{found.source}"
         if key not in self._draws:
             joint = self._joint(spec, path)
-            self._draws[key] = spread_draws(found, self.normal(key) if joint is None else joint)
+            if joint is None and self.count <= _FEW:
+                self._draws[key] = _own_draws(found, self.seed, key, self.count)
+            else:
+                self._draws[key] = spread_draws(found, self.normal(key) if joint is None else joint)
             self.used[f"{spec.id}.{path}"] = found
         return self._draws[key]
 
@@ -110,6 +112,27 @@ class Sampler:
         except ValueError:
             count = len(names)
             raise SpecError(f"{spec.path}: calibration.correlation: expected {count} rows of {count} numbers between -1 and 1") from None
+
+
+_FEW = 1000
+"""Draws of a value up to which they are kept: systems, precisions and sites that are compared share most of them."""
+
+
+@lru_cache(maxsize=1024)
+def _normal(seed: int, key: str, count: int) -> np.ndarray:
+    """Standard normal draws that belong to a key."""
+    digest = hashlib.blake2b(f"{seed}|{key}".encode(), digest_size=8).digest()
+    drawn = np.random.default_rng(int.from_bytes(digest, "little")).standard_normal(count)
+    drawn.flags.writeable = False
+    return drawn
+
+
+@lru_cache(maxsize=1024)
+def _own_draws(value: Value, seed: int, key: str, count: int) -> np.ndarray:
+    """Draws of a value that was not calibrated with others."""
+    drawn = spread_draws(value, _normal.__wrapped__(seed, key, count))
+    drawn.flags.writeable = False
+    return drawn
 
 
 @cache

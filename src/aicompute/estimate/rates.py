@@ -62,6 +62,8 @@ class Rate:
     step: EngineStep
     typical: Array = 0.0
     """Seconds per emitted token in the step of median length, where steps with and without prompts differ."""
+    bare: EngineStep | None = None
+    """The step without prompts, where steps with and without differ."""
 
 
 def decode_load(sequences: Array, drafts: Array, input_length: Array, output_length: Array, variation: Array = 0.0) -> Load:
@@ -180,7 +182,7 @@ def in_flight_rate(
     tpot = step.step / engine.gain
     rate = sequences / tpot
     typical = where(share < 0.5, without.step, within.step) / engine.gain
-    return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step, typical)
+    return Rate(rate, rate * input_length / output_length, tpot, 0.0 * tpot, sequences, step, typical, without)
 
 
 def finite_rate(engine: Engine, sequences: Array, requests: Array, input_length: Array, output_length: Array) -> Rate:
@@ -240,18 +242,23 @@ def static_rate(engine: Engine, sequences: Array, input_length: Array, output_le
     return Rate(sequences * output_length / time, sequences * input_length / time, then.tpot, first.ttft, sequences, then.step)
 
 
-def added_prefill(engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0) -> tuple[Array, Array]:
-    """Time that prefilling one more prompt adds to the steps of a decoding engine, and the time of the bare step [s]."""
-    added, bare = _beside_a_prompt(engine, sequences, input_length, output_length, prefix)
+def added_prefill(
+    engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0, bare: EngineStep | None = None
+) -> tuple[Array, Array]:
+    """Time that prefilling one more prompt adds to the steps of a decoding engine, and the time of the bare step [s].
+
+    ``bare`` is that step where it is known: the one of `decode_load` at equal lengths.
+    """
+    added, bare = _beside_a_prompt(engine, sequences, input_length, output_length, prefix, bare)
     return added, bare.step
 
 
 def _beside_a_prompt(
-    engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0
+    engine: Engine, sequences: Array, input_length: Array, output_length: Array, prefix: Array = 0.0, bare: EngineStep | None = None
 ) -> tuple[Array, EngineStep]:
     """What `added_prefill` says, with the bare step itself."""
     base = decode_load(sequences, engine.drafts, prefix + input_length, output_length)
-    bare = engine.step(base)
+    bare = engine.step(base) if bare is None else bare
     chunks = maximum(ceil(input_length / engine.stack.chunk), 1.0)
     length = input_length / chunks
     mixed = Load(sequences, base.queries, base.context, 1.0, length, prefix + 0.5 * (input_length - length), base.spread, scattered=1.0)

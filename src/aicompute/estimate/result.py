@@ -146,6 +146,39 @@ class Ratio:
     """That the first is better; nan where neither way is better or no draws exist."""
 
 
+def bounds(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 5 % and 95 % points of draws, interpolated between neighbours as by `numpy.quantile`, which takes longer to get ready.
+
+    Parameters
+    ----------
+    draws : shape (..., N)   N draws of each metric.
+
+    Returns
+    -------
+    low, high : shape (...); nan where a draw is.
+
+    References
+    ----------
+    .. [1] R. J. Hyndman, Y. Fan, Am. Stat. 50 (1996) 361, definition 7.
+
+    Examples
+    --------
+    >>> bounds(np.arange(101.0))
+    (np.float64(5.0), np.float64(95.0))
+    """
+    ordered = np.sort(draws, axis=-1)
+    last = ordered.shape[-1] - 1
+    found = []
+    for point in (0.05, 0.95):
+        place = point * last
+        below = min(int(place), max(last - 1, 0))
+        share = place - below
+        a, b = ordered[..., below], ordered[..., min(below + 1, last)]
+        between = b - (b - a) * (1.0 - share) if share >= 0.5 else a + (b - a) * share
+        found.append(np.where(np.isnan(ordered[..., -1]), np.nan, between)[()])
+    return found[0], found[1]
+
+
 def ratio(first: Metric, second: Metric, better: str) -> Ratio | None:
     """Ratio of two metrics, with the interval and the probability from shared draws; None where one is zero, or a divisor may be.
 
@@ -163,7 +196,7 @@ def ratio(first: Metric, second: Metric, better: str) -> Ratio | None:
     if not np.all(below):
         return None
     drawn = np.asarray(above) / below
-    low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
+    low, high = (float(point) for point in bounds(drawn))
     wins = float(np.mean(drawn > 1.0)) if better == "more" else float(np.mean(drawn < 1.0))
     return Ratio(value, low, high, wins if better else float("nan"))
 

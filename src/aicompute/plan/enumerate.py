@@ -143,7 +143,9 @@ def training_plans(
     def choices(name: str, default: list[int]) -> list[int]:
         return [int(fixed[name])] if name in fixed else default
 
-    rows: list[tuple[int, ...]] = []
+    blocks: list[Floats] = []
+    shards = divisors(experts) if experts else [1]
+    batches = divisors(global_batch)
     for tp in choices("tp", [t for t in (1, 2, 4, 8, 16) if heads % t == 0 and t <= window]):
         for cp in choices("cp", [1] if sequence <= 16384 else [c for c in (1, 2, 4, 8, 16) if sequence // c >= 2048]):
             for pp in choices("pp", [p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= layers]):
@@ -151,22 +153,18 @@ def training_plans(
                 if ranks < 1:
                     continue
                 ranks = min(ranks, global_batch)
-                even = max((d for d in divisors(global_batch) if d <= ranks), default=1)
+                even = max((d for d in batches if d <= ranks), default=1)
                 powers = 1 << (ranks.bit_length() - 1)
+                most = max(layers // pp, 1)
+                chunks = [c for c in choices("chunks", [1] if pp == 1 else sorted({1, 2, 3, 4, most})) if c <= most]
                 for dp in choices("dp", sorted({ranks, even, powers})):
                     if dp > ranks:
                         continue
-                    groups = [1]
-                    if experts:
-                        groups = [e for e in divisors(experts) if (dp * cp * tp) % e == 0 and (e <= 8 or e % 8 == 0)]
-                    for ep in choices("ep", groups):
-                        for micro in choices("micro_batch", [m for m in (1, 2, 4, 8) if m * dp <= global_batch]):
-                            for chunks in choices("chunks", [1] if pp == 1 else sorted({1, 2, 3, 4, max(layers // pp, 1)})):
-                                if chunks > max(layers // pp, 1):
-                                    continue
-                                rows.append((dp, tp, pp, chunks, cp, ep, micro))
+                    groups = choices("ep", [e for e in shards if (dp * cp * tp) % e == 0 and (e <= 8 or e % 8 == 0)])
+                    micro = choices("micro_batch", [m for m in (1, 2, 4, 8) if m * dp <= global_batch])
+                    blocks.append(_crossed(dp, tp, pp, chunks, cp, groups, micro))
     names = ("dp", "tp", "pp", "chunks", "cp", "ep", "micro_batch")
-    table = np.array(rows, dtype=float).reshape(-1, len(names))
+    table = np.concatenate([np.empty((0, len(names))), *blocks])
     columns = {name: table[:, k] for k, name in enumerate(names)}
     policies = [float(fixed["recompute"])] if "recompute" in fixed else [0.0, 1.0, 2.0]
     stages = [float(fixed["zero"])] if "zero" in fixed else [1.0, 3.0]
@@ -181,3 +179,13 @@ def training_plans(
     if "zero" not in fixed:
         keep &= (plans["zero"] < 3.0) | (plans["pp"] == 1.0)  # sharded weights are not gathered for every stage and micro-batch
     return {name: column[keep] for name, column in plans.items()}
+
+
+def _crossed(dp: int, tp: int, pp: int, chunks: list[int], cp: int, groups: list[int], micro: list[int]) -> Floats:
+    """A row for each expert group, micro-batch and number of chunks, chunks fastest."""
+    block = np.empty((len(groups), len(micro), len(chunks), 7))
+    block[...] = (dp, tp, pp, 0, cp, 0, 0)
+    block[..., 3] = chunks
+    block[..., 5] = np.array(groups, dtype=float)[:, None, None]
+    block[..., 6] = np.array(micro, dtype=float)[:, None]
+    return block.reshape(-1, 7)

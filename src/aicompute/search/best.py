@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
-from aicompute.estimate import evaluate
+from aicompute.estimate import evaluate, replay
 from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.training import TrainingPlan
 from aicompute.estimate.workload import Workload
@@ -20,6 +21,7 @@ from aicompute.plan.layout import expert_tensor_ranks
 from aicompute.workload.architecture import Architecture
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 SERVING_KEYS = ("tp", "dp", "pp", "ep", "batch")
 TRAINING_KEYS = ("tp", "dp", "pp", "cp", "ep", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
@@ -81,6 +83,8 @@ class Choice:
     counts: Mapping[str, int] = field(default_factory=dict)
     by_size: Mapping[float, tuple[dict[str, float], float]] = field(default_factory=dict)
     """Best plan of each engine size with its objective, for pools of whole engines."""
+    outcome: Outcome | None = field(default=None, repr=False, compare=False)
+    """What the plan gives, complete, where it was the only one."""
 
 
 def check_overrides(given: Mapping[str, float], allowed: tuple[str, ...], kind: str) -> None:
@@ -150,16 +154,50 @@ def _load_grid(s: Scene, columns: dict[str, Floats], batch: float | None) -> tup
     return plan, GROUP_SIZES[None, :] * np.asarray(plan.dp * plan.pp)
 
 
-def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any, meets: Any, late: Any) -> Choice:
+@dataclass(frozen=True)
+class Grid:
+    """Serving plans down the rows, loads across the columns, evaluated before any target is asked for; floats for one plan."""
+
+    columns: dict[str, Floats]
+    sequences: Any
+    objective: Any
+    fits: Any
+    tpot: Any
+    ttft: Any
+    outcome: Outcome | None = None
+    """Of a single plan, complete."""
+
+
+_KEPT = 16
+"""Grids and choices that are kept."""
+_kept: dict[Hashable, Any] = {}
+
+
+def _remembered(s: Scene, r: Records, about: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+    """What ``make`` gives, kept for scenes of the same specs: sites, prices and targets are asked of the same plans and loads."""
+    if s.origin is None or s.memo.get("standing") is not r:
+        return make()
+    key = (s.origin, s.accelerators, *about)
+    found = _kept.pop(key, None)
+    _kept[key] = made = make() if found is None else found
+    while len(_kept) > _KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    return made
+
+
+def _pick(grid: Grid, meets: Any, late: Any) -> Choice:
     """The best cell, or the reason why there is none."""
-    objective, fits, meets, late = (np.atleast_2d(np.asarray(x)) for x in (objective, fits, meets, late))
+    if grid.outcome is not None:
+        return _only(grid, bool(meets), float(late))
+    columns = grid.columns
+    objective, fits, meets, late = (np.atleast_2d(np.asarray(x)) for x in (grid.objective, grid.fits, meets, late))
     good = fits & meets
     shape = objective.shape
-    sequences = np.broadcast_to(np.asarray(sequences), shape)
+    sequences = np.broadcast_to(np.asarray(grid.sequences), shape)
     fits, late = np.broadcast_to(fits, shape), np.broadcast_to(late, shape)
 
     def cell(index: int) -> dict[str, float]:
-        row, column = np.unravel_index(index, shape)
+        row, column = divmod(index, shape[1])
         plan = {k: float(v[row]) for k, v in columns.items()}
         plan["sequences"] = float(sequences[row, column])
         return plan
@@ -176,52 +214,89 @@ def _pick(columns: dict[str, Floats], sequences: Any, objective: Any, fits: Any,
     per_plan = masked.max(axis=1)
     order = [int(k) for k in np.argsort(-per_plan)[:6] if np.isfinite(per_plan[k])]
     sizes = columns["tp"] * columns["dp"] * columns["pp"]
-    by_size: dict[float, tuple[dict[str, float], float]] = {}
-    for row in np.argsort(per_plan):
-        if np.isfinite(per_plan[row]):
-            by_size[float(sizes[row])] = cell(int(row) * shape[1] + int(np.argmax(masked[row]))), float(per_plan[row])
-    best_row = np.unravel_index(index, shape)[0]
+    # the last of an ascending order is the best of its size
+    best_rows = {float(sizes[row]): int(row) for row in np.argsort(per_plan) if np.isfinite(per_plan[row])}
+    by_size = {
+        size: (cell(row * shape[1] + int(np.argmax(masked[row]))), float(per_plan[row])) for size, row in best_rows.items()
+    }
+    best_row = index // shape[1]
     others = tuple(
         {**{k: float(v[row]) for k, v in columns.items()}, "objective": float(per_plan[row])} for row in order if row != best_row
     )
     return Choice(cell(index), float(masked.flat[index]), True, others=others, counts=counts, by_size=by_size)
 
 
+def _only(grid: Grid, meets: bool, late: float) -> Choice:
+    """A single plan with its load, or what is wrong with it."""
+    plan = {k: float(v[0]) for k, v in grid.columns.items()}
+    plan["sequences"] = float(grid.sequences)
+    fits, objective = bool(grid.fits), float(grid.objective)
+    counts = {"plans": 1, "fit": int(fits), "meet": int(fits and meets)}
+    if not fits:
+        return Choice({}, 0.0, False, "memory", counts=counts)
+    if not meets:
+        return Choice(plan, objective, False, "late", late=late, counts=counts)
+    size = plan["tp"] * plan["dp"] * plan["pp"]
+    return Choice(plan, objective, True, counts=counts, by_size={size: (plan, objective)}, outcome=grid.outcome)
+
+
+def _grid(s: Scene, r: Records, w: Workload, given: Mapping[str, float], kind: str, *drafts: float) -> Grid:
+    """Plans that agree with what is given, each with its load or all worth trying, evaluated as far as a choice needs it."""
+    batch = given.get("batch", w.batch)
+
+    def make() -> Grid:
+        columns = _serving_columns(s, r.arch, given)
+        plan, sequences = _load_grid(s, columns, batch)
+        single = isinstance(sequences, float)
+        if batch is None and kind == "prefill":
+            # one prompt for each attention group (split over the stages of a pipeline), then more
+            sequences = np.concatenate([columns["dp"][:, None], sequences[:, :12]], axis=1)
+        if single:
+            out = replay.outcome(kind, s, r, w, plan, sequences, *drafts)
+        else:
+            out = replay.EVALUATE[kind](s, r, w, plan, sequences, *drafts, cost=False)
+        fits = out.memory_share <= 1.0
+        found = (out.metrics["tokens_per_s_per_accelerator"], fits, out.metrics.get("tpot"), out.metrics.get("ttft"))
+        return Grid(columns, sequences, *found, out if single else None)
+
+    if batch is not None:
+        return make()
+    lengths = (w.input_length, w.output_length, w.length_variation, w.prefix_hit)
+    return _remembered(s, r, (kind, *lengths, s.utilisation if kind == "prefill" else 0.0, *drafts, *sorted(given.items())), make)
+
+
+def _within(time: Any, target: float | None) -> Any:
+    """Whether a time meets its target."""
+    return time <= (target or np.inf) * (1.0 + 1e-9)
+
+
 def best_decode(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
     """The decode pool with most tokens per accelerator under the TPOT target."""
-    columns = _serving_columns(s, r.arch, given)
-    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
-    out = evaluate.decode_outcome(s, r, w, plan, sequences, drafts, cost=False)
-    late = out.metrics["tpot"]
-    meets = late <= (w.tpot or np.inf) * (1.0 + 1e-9)
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late)
+    grid = _grid(s, r, w, given, "decode", drafts)
+    return _pick(grid, _within(grid.tpot, w.tpot), grid.tpot)
 
 
 def best_prefill(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
     """The prefill pool with most input tokens per accelerator under the TTFT target."""
-    columns = _serving_columns(s, r.arch, given)
-    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
-    if given.get("batch", w.batch) is None:
-        # one prompt for each attention group (split over the stages of a pipeline), then more
-        sequences = np.concatenate([columns["dp"][:, None], sequences[:, :12]], axis=1)
-    out = evaluate.prefill_outcome(s, r, w, plan, sequences, cost=False)
-    late = out.metrics["ttft"]
-    meets = late <= (w.ttft or np.inf) * (1.0 + 1e-9)
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, late)
+    grid = _grid(s, r, w, given, "prefill")
+    return _pick(grid, _within(grid.ttft, w.ttft), grid.ttft)
 
 
 def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float], drafts: float) -> Choice:
     """The mixed pool with most tokens per accelerator under both targets."""
-    columns = _serving_columns(s, r.arch, given)
-    plan, sequences = _load_grid(s, columns, given.get("batch", w.batch))
-    out = evaluate.in_flight_outcome(s, r, w, plan, sequences, drafts, cost=False)
-    tpot, ttft = out.metrics["tpot"], out.metrics["ttft"]
-    meets = (tpot <= (w.tpot or np.inf) * (1.0 + 1e-9)) & (ttft <= (w.ttft or np.inf) * (1.0 + 1e-9))
-    return _pick(columns, sequences, out.metrics["tokens_per_s_per_accelerator"], out.memory_share <= 1.0, meets, tpot)
+    grid = _grid(s, r, w, given, "in flight", drafts)
+    return _pick(grid, _within(grid.tpot, w.tpot) & _within(grid.ttft, w.ttft), grid.tpot)
 
 
 def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
     """The training plan with most tokens per second on the devices of a scene."""
+    if "micro_batch" in given and "dp" in given:  # hardly more than one plan, and quicker than to keep it
+        return _best_training(s, r, w, given)
+    about = ("training", w.sequence_length, w.global_batch, *sorted(given.items()))
+    return _remembered(s, r, about, lambda: _best_training(s, r, w, given))
+
+
+def _best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
     arch = r.arch
     window = int(s.system.si(f"tiers.{next(iter(s.system.get('tiers')))}.domain"))
     for name in s.system.get("tiers"):
@@ -251,7 +326,8 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
     split = given.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0)
     one = {k: float(v[0]) for k, v in columns.items()} if len(columns["dp"]) == 1 else columns  # a single plan stays plain floats
     plan = training_plan(one, split)
-    out = evaluate.training_outcome(s, r, w, plan, cost=False)
+    single = one is not columns
+    out = replay.outcome("training", s, r, w, plan) if single else evaluate.training_outcome(s, r, w, plan, cost=False)
     rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
     fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
     counts = {"plans": int(rate.size), "fit": int(fits.sum()), "meet": int(fits.sum())}
@@ -259,6 +335,8 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
     if not fits.any():
         index = int(np.argmin(np.broadcast_to(np.asarray(out.memory_share), rate.shape)))
         return Choice({k: float(v[index]) for k, v in columns.items()}, 0.0, False, "memory", counts=counts)
+    if single:
+        return Choice({k: float(v[0]) for k, v in columns.items()}, float(rate[0]), True, counts=counts, outcome=out)
     order = np.argsort(-np.where(fits, rate, -np.inf), kind="stable")[:6]
     index = int(order[0])
     others = tuple(

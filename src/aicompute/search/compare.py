@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from aicompute.errors import UsageError
-from aicompute.estimate import evaluate
+from aicompute.estimate import evaluate, replay
 from aicompute.estimate import workload as workloads
 from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import Records, Scene, drawn, scene, standing
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part
+from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part, bounds
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
@@ -78,10 +78,10 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     if not s.eligible:
         vendors = ", ".join(s.site.get("eligible.vendors"))
         return _infeasible(s, w, f"the terms of site {s.site.id} hold for chips of {vendors} only")
-    plan, run = choose(s, r, w, o)
+    plan, run, known = choose(s, r, w, o)
     if run is None:
         return _infeasible(s, w, plan["reason"], plan)
-    outcome = run(r)
+    outcome = run(r) if known is None or o.explain else known
     sampled: Outcome | None = None
     if o.samples:
         sampled = run(drawn(s, o.samples))
@@ -97,40 +97,43 @@ def estimate_system(lib: Library, system: str, model: str, w: Workload, options:
     return found
 
 
-def choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None]:
-    """The plan, as people read it, and how to evaluate it again with other records."""
+def choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any], Run | None, Outcome | None]:
+    """The plan, as people read it, how to evaluate it again with other records, and what it gives where that is known."""
     if w.is_training:
         choice = best.best_training(s, r, w, o.plan)
         if not choice.feasible:
-            return why_memory(s, r, w, choice), None
+            return why_memory(s, r, w, choice), None, None
         plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
-        return shown_plan(choice, s), lambda x: evaluate.training_outcome(s, x, w, plan)
+        return shown_plan(choice, s), lambda x: replay.outcome("training", s, x, w, plan, operators=o.explain), choice.outcome
     drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":
         choice, made = best_of(drafts, lambda n: best.best_decode(s, r, w, o.plan, n))
         if not choice.feasible:
-            return why_late(s, r, w, choice, "TPOT", w.tpot), None
+            return why_late(s, r, w, choice, "TPOT", w.tpot), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return {**shown_plan(choice, s), "drafts": made}, lambda x: evaluate.decode_outcome(s, x, w, p, n, made)
+        shown = {**shown_plan(choice, s), "drafts": made}
+        return shown, lambda x: replay.outcome("decode", s, x, w, p, n, made, operators=o.explain), choice.outcome
     if w.kind == "prefill":
         choice = best.best_prefill(s, r, w, o.plan)
         if not choice.feasible:
-            return why_late(s, r, w, choice, "TTFT", w.ttft), None
+            return why_late(s, r, w, choice, "TTFT", w.ttft), None, None
         p, n = evaluate.plan_of(choice.plan), choice.plan["sequences"]
-        return shown_plan(choice, s), lambda x: evaluate.prefill_outcome(s, x, w, p, n)
-    return choose_service(s, r, w, dict(o.plan), drafts)
+        return shown_plan(choice, s), lambda x: replay.outcome("prefill", s, x, w, p, n, operators=o.explain), choice.outcome
+    return (*choose_service(s, r, w, dict(o.plan), drafts, o.explain), None)
 
 
-def _metric(name: str, value: Any, draws: Any) -> Metric:
-    unit = METRICS[name][0] if name in METRICS else "1"
-    number = float(value)
-    if draws is None:
-        return Metric(number, number, number, unit)
-    drawn = np.asarray(draws, dtype=float)
-    if drawn.ndim == 0:
-        return Metric(number, number, number, unit)
-    low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
-    return Metric(number, min(low, number), max(high, number), unit, drawn)
+def _metrics(outcome: Outcome, sampled: Outcome | None) -> dict[str, Metric]:
+    """Metrics of an outcome with the intervals that draws give them."""
+    numbers = {name: float(value) for name, value in outcome.metrics.items() if name in METRICS}
+    draws = {name: sampled.metrics[name] for name in numbers} if sampled else {}
+    drawn = {name: many for name, many in draws.items() if isinstance(many, np.ndarray) and many.ndim}
+    found = {name: Metric(number, number, number, METRICS[name][0]) for name, number in numbers.items()}
+    if drawn:
+        ends = bounds(np.stack(list(drawn.values())))
+        for (name, many), low, high in zip(drawn.items(), ends[0].tolist(), ends[1].tolist(), strict=True):
+            number = numbers[name]
+            found[name] = Metric(number, min(low, number), max(high, number), METRICS[name][0], many)
+    return found
 
 
 def _target(w: Workload) -> str:
@@ -163,13 +166,13 @@ def _infeasible(s: Scene, w: Workload, reason: str, plan: Mapping[str, Any] | No
 
 
 def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None) -> Estimate:
-    metrics = {
-        name: _metric(name, value, sampled.metrics[name] if sampled else None) for name, value in outcome.metrics.items() if name in METRICS
-    }
-    total = sum(float(v) for v in outcome.parts.values())
-    parts = [Part(name, float(v), float(v) / total) for name, v in outcome.parts.items() if float(v) > 0.0]
+    metrics = _metrics(outcome, sampled)
+    seconds = {name: float(v) for name, v in outcome.parts.items()}
+    total = sum(seconds.values())
+    parts = [Part(name, time, time / total) for name, time in seconds.items() if time > 0.0]
     parts.sort(key=lambda part: -part.seconds)
-    talk = tuple(Part(name, float(v), float(v) / total) for name, v in outcome.communication.items() if float(v) > 0.0)
+    wires = {name: float(v) for name, v in outcome.communication.items()}
+    talk = tuple(Part(name, time, time / total) for name, time in wires.items() if time > 0.0)
     alternatives = plan.pop("others", ())
     plan = {**plan, "precision": dict(s.precision)}
     biggest = parts[0]

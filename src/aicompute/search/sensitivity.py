@@ -108,7 +108,7 @@ def _of_system(
     site = o.sites[0] if o.sites else None
     s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, o.used(w), o.rent)
     r = standing(s)
-    plan, run = choose(s, r, w, o)
+    plan, run, _ = choose(s, r, w, o)
     if run is None:
         raise InfeasibleError(f"{s.system.id}: {plan['reason']}")
     values = values_read(s)
@@ -161,13 +161,14 @@ def _chosen_again(s: Scene, w: Workload, o: Options, key: str, number: float, ba
     if number < 1.0:
         return {}
     other = changed_scene(s, {key: number})
-    try:
-        _, run = choose(other, standing(other), w, o)
-    except PlanError:
-        return {}
-    if run is None:
-        return {}
-    metrics = run(standing(other)).metrics
+    with np.errstate(all="ignore"):  # some plans have no engine, and count for nothing
+        try:
+            _, run, _ = choose(other, standing(other), w, o)
+        except PlanError:
+            return {}
+        if run is None:
+            return {}
+        metrics = run(standing(other)).metrics
     return {name: float(metrics[name]) / value - 1.0 if value else 0.0 for name, value in base.items() if name in metrics}
 
 

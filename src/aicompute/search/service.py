@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aicompute.errors import UsageError
-from aicompute.estimate import evaluate
+from aicompute.estimate import evaluate, replay
 from aicompute.estimate.context import Records, Scene, default_drafts
 from aicompute.estimate.evaluate import Outcome, Pools
 from aicompute.estimate.workload import Workload
@@ -35,7 +35,9 @@ def best_of(drafts: list[float], choose: Callable[[float], best.Choice]) -> tupl
     return max(tried, key=lambda pair: (pair[0].feasible, pair[0].objective))
 
 
-def choose_service(s: Scene, r: Records, w: Workload, given: dict[str, float], drafts: list[float]) -> tuple[dict[str, Any], Run | None]:
+def choose_service(
+    s: Scene, r: Records, w: Workload, given: dict[str, float], drafts: list[float], operators: bool = False
+) -> tuple[dict[str, Any], Run | None]:
     """One mixed pool or two, whichever delivers more; pools of a fleet only where nothing fits the accelerators allotted."""
     mixed, mixed_drafts = best_of(drafts, lambda n: best.best_in_flight(s, r, w, given, n))
     then, made = best_of(drafts, lambda n: best.best_decode(s, r, w, given, n))
@@ -53,7 +55,7 @@ def choose_service(s: Scene, r: Records, w: Workload, given: dict[str, float], d
     if mixed.feasible and (split is None or mixed.objective > rate):
         p, n = evaluate.plan_of(mixed.plan), mixed.plan["sequences"]
         shown = {"pools": "one, mixed", **shown_plan(mixed, s), "drafts": mixed_drafts}
-        return shown, lambda x: evaluate.in_flight_outcome(s, x, w, p, n, mixed_drafts)
+        return shown, lambda x: replay.outcome("in flight", s, x, w, p, n, mixed_drafts, operators=operators)
     if split is not None:
         return split
     if reached:

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from aicompute.errors import SpecError, UsageError
 from aicompute.specs.schema import KINDS
 
 VARIABLE = "AICOMPUTE_SPECS"
+Stamp = tuple[float, int, int] | None
 
 
+@cache
 def built_in(name: str = "specs") -> Path:
     """A folder of data that ships: in the installed package, or in the checkout in an editable install."""
     package = Path(__file__).resolve().parents[1]
@@ -40,6 +42,15 @@ def listing(folder: Path, kind: str) -> dict[str, Path]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return {name[:-5]: inside / name for name in names if name.endswith(".toml") and not name.startswith(".")}
+
+
+def stamp(path: str) -> Stamp:
+    """What changes when a file or folder does: time, size and place; None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def read(path: Path) -> dict[str, Any]:

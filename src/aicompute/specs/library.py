@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aicompute import units
 from aicompute.errors import SpecError, UnitError, UnknownNameError, UsageError, nearest
@@ -19,7 +19,15 @@ from aicompute.specs import check, files, schema
 from aicompute.specs.value import Value
 
 Leaf = Value | str | int | float | bool | list[str]
-_MISSING: Final = object()
+
+
+class _Missing:
+    """Stands for nothing; a class, so that it stays itself in copies."""
+
+
+_MISSING: Final = _Missing
+_VARIANTS = 16
+"""Libraries with changed values that a library keeps."""
 _OWN = ("name", "aliases", "notes", "extends", "abstract")
 """Keys that are about a file, not about the thing, and so are not inherited."""
 
@@ -42,6 +50,8 @@ class Spec:
     id: str
     path: Path
     data: dict[str, Any]
+    _looked_up: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What stood at the paths asked for; `data` is read-only."""
 
     @property
     def name(self) -> str:
@@ -111,12 +121,26 @@ class Spec:
         return ((path, leaf) for path, leaf in self.leaves() if isinstance(leaf, Value))
 
     def _find(self, path: str) -> Any:
+        if path in self._looked_up:
+            return self._looked_up[path]
         node: Any = self.data
         for part in path.split("."):
             if not isinstance(node, dict) or part not in node:
-                return _MISSING
+                node = _MISSING
+                break
             node = node[part]
+        self._looked_up[path] = node
         return node
+
+
+class _Inherited(NamedTuple):
+    """A spec with what it inherits."""
+
+    spec: Spec
+    faults: list[str]
+    """Of its file and those it extends."""
+    ids: frozenset[tuple[str, str]]
+    """Kind and id of each of them: an override of any changes it."""
 
 
 class Library:
@@ -136,11 +160,29 @@ class Library:
         self._named: dict[tuple[str, str], Spec] = {}
         self._ids: dict[tuple[str, bool], list[str]] = {}
         self._unknown: dict[tuple[str, str], UnknownNameError] = {}
+        self._inherited: dict[Path, _Inherited] = {}
+        self._base: Library | None = None  # the same without overrides
+        self._variants: dict[tuple[tuple[str, str, Any], ...], Library] = {}
+        self._stamps: dict[str, files.Stamp] = {}
+
+    def fresh(self) -> bool:
+        """Whether every file and folder that was read so far, by this library or one made from it, is as it was then."""
+        stamp = files.stamp
+        for path, then in self._stamps.items():  # noqa: SIM110 - a third of the time of all()
+            if stamp(path) != then:
+                return False
+        return True
+
+    def _note(self, path: Path) -> None:
+        """Remember the state of a file or folder that is about to be read."""
+        name = str(path)
+        if name not in self._stamps:
+            self._stamps[name] = files.stamp(name)
 
     def ids(self, kind: str, abstract: bool = False) -> list[str]:
         """The ids of a kind, abstract ones only if asked for."""
         if (kind, abstract) not in self._ids:
-            found = self._by_id(kind)
+            found = self._noted(kind)
             self._ids[kind, abstract] = sorted(name for name, path in found.items() if abstract or not files.is_abstract(path))
         return list(self._ids[kind, abstract])
 
@@ -156,10 +198,10 @@ class Library:
         if name in found:
             return name
         if (kind, name) in self._unknown:
-            raise self._unknown[kind, name]
+            raise self._unknown[kind, name].with_traceback(None)
         wanted = normal(name)
         by_normal = {normal(identifier): identifier for identifier in found}
-        by_alias = {normal(alias): identifier for identifier, path in found.items() for alias in files.aliases(path)}
+        by_alias = {normal(alias): identifier for identifier, path in self._noted(kind).items() for alias in files.aliases(path)}
         for form in dict.fromkeys((wanted, wanted.rpartition("/")[2])):
             identifier = by_normal.get(form) or by_alias.get(form)
             if identifier:
@@ -191,6 +233,7 @@ class Library:
         path: Path | None = self._by_id(kind)[identifier]
         while path is not None:
             chain.append(path)
+            self._note(path)
             extends = files.read(path).get("extends")
             path = self._parent(kind, path, extends, tuple(chain)) if isinstance(extends, str) and extends else None
         return [item.stem for item in chain]
@@ -199,6 +242,7 @@ class Library:
         """Whether the file of an id itself, or an override of it, says something at a path."""
         if path in self._overrides.get((kind, identifier), {}):
             return True
+        self._note(self._by_id(kind)[identifier])
         node: Any = files.read(self._by_id(kind)[identifier])
         for part in path.split("."):
             if isinstance(node, list):  # tiers, by their names
@@ -217,7 +261,9 @@ class Library:
         """A spec by its file."""
         path = Path(path)
         if path not in self._loaded:
-            spec, faults = self._inherit(kind, path, ())
+            spec, faults, _ = self._inherit(kind, path, ())
+            if self._base is not None and spec is self._base._inherit(kind, path, ()).spec:
+                return self._base.load_file(kind, path)
             if spec.data.get("abstract") is not True:
                 found = {where for where, _ in spec.leaves()}
                 absent = check.missing(kind, found, spec.data.get("tiers", {}))
@@ -246,18 +292,32 @@ class Library:
         """
         other = Library.__new__(Library)
         other.folders, other._listings, other._ids, other._unknown = self.folders, self._listings, self._ids, self._unknown
-        other._loaded, other._named = {}, {}
-        other._overrides = {key: dict(paths) for key, paths in self._overrides.items()}
+        other._loaded, other._named, other._inherited, other._variants = {}, {}, {}, {}
+        other._base, other._stamps = self._base or self, self._stamps
+        other._overrides = dict(self._overrides)
         for address, given in changes.items():
             kind, identifier, path = self.address(address)
             leaf = self._new_leaf(kind, identifier, path, address, given)
-            other._overrides.setdefault((kind, identifier), {})[path] = leaf
+            other._overrides[kind, identifier] = {**other._overrides.get((kind, identifier), {}), path: leaf}
         return other
 
     @property
     def changes(self) -> dict[str, Leaf]:
         """Every override, by kind, id and path."""
         return {f"{kind}/{name}.{path}": leaf for (kind, name), paths in self._overrides.items() for path, leaf in paths.items()}
+
+    def variant(self, changes: Mapping[str, Any]) -> Library:
+        """`override`, and the last libraries so made are kept: a question that is asked again finds its specs read."""
+        if not changes:
+            return self
+        if any(type(given) not in (str, int, float, bool) for given in changes.values()):
+            return self.override(changes)
+        key = tuple((address, type(given).__name__, given) for address, given in changes.items())
+        if key not in self._variants:
+            while len(self._variants) >= _VARIANTS:
+                self._variants.pop(next(iter(self._variants)), None)
+            self._variants[key] = self.override(changes)
+        return self._variants[key]
 
     def sources(self) -> dict[str, dict[str, Any]]:
         """The bibliography: source key to title, url, date, where, note."""
@@ -268,6 +328,7 @@ class Library:
         found: dict[str, dict[str, Any]] = {}
         for folder in self.folders:
             path = folder / "sources.toml"
+            self._note(path)
             if path.exists():
                 found.update(files.read(path))
         return found
@@ -279,27 +340,47 @@ class Library:
             merged.update(layer)
         return merged
 
+    def _noted(self, kind: str) -> dict[str, Path]:
+        """The file that wins for each id, all of which are about to be searched."""
+        found = self._by_id(kind)
+        for path in found.values():
+            self._note(path)
+        return found
+
     def _layers(self, kind: str) -> list[dict[str, Path]]:
         """The files of each folder."""
         if kind not in self._listings:
             schema.keys(kind)
+            for folder in self.folders:
+                self._note(folder / kind)
             self._listings[kind] = [files.listing(folder, kind) for folder in self.folders]
         return self._listings[kind]
 
-    def _inherit(self, kind: str, path: Path, below: tuple[Path, ...]) -> tuple[Spec, list[str]]:
-        """A spec with its parents' keys beneath its own, and the faults found on the way."""
+    def _inherit(self, kind: str, path: Path, below: tuple[Path, ...]) -> _Inherited:
+        """A spec with its parents' keys beneath its own, and the faults found on the way; the base's where no override changes it."""
+        if path not in self._inherited:
+            base = None if self._base is None else self._base._inherit(kind, path, below)
+            kept = base is not None and not any(key in self._overrides for key in base.ids)
+            self._inherited[path] = base if base is not None and kept else self._inherit_anew(kind, path, below)
+        return self._inherited[path]
+
+    def _inherit_anew(self, kind: str, path: Path, below: tuple[Path, ...]) -> _Inherited:
+        """A spec from its file, its parents and the overrides."""
+        self._note(path)
         raw, identifier = files.read(path), path.stem
         parent: dict[str, Any] = {}
         faults: list[str] = []
+        ids: frozenset[tuple[str, str]] = frozenset(((kind, identifier),))
         extends = raw.get("extends")
         if isinstance(extends, str) and extends:
-            above, faults = self._inherit(kind, self._parent(kind, path, extends, (*below, path)), (*below, path))
-            parent = {name: item for name, item in above.data.items() if name not in _OWN}
+            above = self._inherit(kind, self._parent(kind, path, extends, (*below, path)), (*below, path))
+            faults, ids = above.faults, ids | above.ids
+            parent = {name: item for name, item in above.spec.data.items() if name not in _OWN}
         faults = faults + check.faults_of_data(kind, identifier, raw, path, dict(_leaves(parent)))
         data = _merged(parent, _built(kind, raw))
         for where, leaf in self._overrides.get((kind, identifier), {}).items():
             data = _with(data, where, leaf)
-        return Spec(kind, identifier, path, data), faults
+        return _Inherited(Spec(kind, identifier, path, data), faults, ids)
 
     def _parent(self, kind: str, path: Path, extends: str, chain: tuple[Path, ...]) -> Path:
         """The file a spec extends: of the same id only in an earlier folder."""

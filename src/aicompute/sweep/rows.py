@@ -259,7 +259,7 @@ def _chosen(
     drafts = (fixed["drafts"],) if "drafts" in fixed else case.options.drafts
     options = replace(case.options, plan={**case.options.plan, **plan}, drafts=drafts)
     try:
-        shown, run = choose(s, standing(s), w, options)
+        shown, run, _ = choose(s, standing(s), w, options)
     except PlanError as error:
         shown, run = {"reason": str(error)}, None
     if run is None:
