@@ -261,7 +261,7 @@ def load(
     Parameters
     ----------
     name : str      Such as "gb200-nvl72", "deepseek-r1-0528", "910c" or "sites/us-average".
-    kind : str      accelerators, systems, models, stacks or sites, where a name could be of several.
+    kind : str      accelerators, systems, models, stacks, sites, rules or suppliers, where a name could be of several.
     specs, set, library   As of `compare`.
 
     Raises
