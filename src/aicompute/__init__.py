@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
+    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, rules, search, serving, supply, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
 
@@ -31,8 +31,10 @@ __all__ = [
     "estimate",
     "load",
     "prefill",
+    "rules",
     "search",
     "serving",
+    "supply",
     "training",
     "validate",
 ]

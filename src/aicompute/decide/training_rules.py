@@ -35,8 +35,8 @@ class Published:
     developer: str
     date: str
     tokens: float | None
-    flop: float | None
-    """As published, else six times active parameters times tokens."""
+    flop: Span | None
+    """As published, with the range that goes with it; else six times active parameters times tokens."""
     basis: str
     hardware: str
     source: str
@@ -118,7 +118,7 @@ def _published(row: Mapping[str, str]) -> Published:
         developer=row["developer"],
         date=row["date"],
         tokens=float(row["tokens_t"]) * 1e12 if row["tokens_t"] else None,
-        flop=float(flop) if flop else None,
+        flop=Span(float(flop), float(row["flop_low"] or flop), float(row["flop_high"] or flop)) if flop else None,
         basis=row["flop_basis"] if row["flop"] or not flop else "6 x active parameters x tokens",
         hardware=row["hardware"],
         source=row["source_ref"],
@@ -153,7 +153,7 @@ def run_of(lib: Library, model: str, tokens: str | float | None = None, sequence
         if count is None:
             said = next((one for one in known if one.flop), None)
             if said is not None and said.flop is not None:
-                return Run(spec.id, None, Span(said.flop, said.flop, said.flop), said.basis, known)
+                return Run(spec.id, None, said.flop, said.basis, known)
             raise UsageError(f"no number of training tokens is known for {spec.id}; give train_tokens, such as 14.8T")
     else:
         count = tokens_of(tokens)
@@ -175,7 +175,7 @@ def _told(lib: Library, model: str, tokens: str | float | None) -> Run:
         raise UsageError(f"the architecture of {found.model} is not known, so train_tokens cannot be counted; leave it out")
     if found.flop is None:
         raise UsageError(f"nobody has published the training compute of {found.model} ({found.basis})")
-    return Run(found.model, found.tokens, Span(found.flop, found.flop, found.flop), found.basis, (found,))
+    return Run(found.model, found.tokens, found.flop, found.basis, (found,))
 
 
 def crossings(lib: Library, run: Run) -> list[Crossing]:
