@@ -32,7 +32,7 @@ import accuracy  # noqa: E402
 import heldout  # noqa: E402
 
 SOURCE = ROOT / "src" / "aicompute"
-ROOMS = ("workload", "machine", "plan", "economics")
+ROOMS = ("workload", "machine", "plan", "economics", "policy")
 LONGEST_EQUATION = 200
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -356,7 +356,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "blind": blind,
     "formulas": formula_tables,
     "common": common_table,
-    **{kind: (lambda kind=kind: schema_table(kind)) for kind in ("accelerators", "systems", "models", "stacks", "sites")},
+    **{kind: (lambda kind=kind: schema_table(kind)) for kind in ("accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers")},
     "units": unit_words,
     "generic-training": lambda: stack_table("generic-training"),
     "generic-serving": lambda: stack_table("generic-serving"),

@@ -193,7 +193,7 @@ def test_check(folder: Path) -> None:
 
 def test_schema() -> None:
     assert json.loads(run("specs", "schema", "sites").stdout)["title"] == "aicompute site"
-    assert set(json.loads(run("specs", "schema").stdout)) == {"accelerators", "systems", "models", "stacks", "sites"}
+    assert set(json.loads(run("specs", "schema").stdout)) == {"accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers"}
     assert run("specs", "schema", "site").exit_code == 0
     assert "did you mean 'models'" in run("specs", "schema", "modles").output
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
+    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, rules, search, serving, supply, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
     from aicompute.studies import sensitivity, sweep
@@ -32,9 +32,11 @@ __all__ = [
     "estimate",
     "load",
     "prefill",
+    "rules",
     "search",
     "sensitivity",
     "serving",
+    "supply",
     "sweep",
     "training",
     "validate",

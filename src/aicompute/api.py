@@ -27,12 +27,14 @@ from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, se
 if TYPE_CHECKING:
     from aicompute.report.calibration import CalibrationView
     from aicompute.report.judged import ValidationView
+    from aicompute.report.rules import RulesView
     from aicompute.report.search import SearchView
+    from aicompute.report.supply import SupplyView
     from aicompute.search.mesh import Found
 
 __all__ = [
-    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "search", "serving",
-    "training", "validate",
+    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "rules", "search",
+    "serving", "supply", "training", "validate",
 ]  # fmt: skip
 
 Path = str | os.PathLike[str]
@@ -249,6 +251,91 @@ def search(
     return SearchView(search_plans(lib, system, model or (TRAINED if work.is_training else SERVED), work, terms, watch))
 
 
+def rules(
+    names: str | Sequence[str] = (),
+    *,
+    date: str | None = None,
+    model: str | None = None,
+    train_tokens: str | float | None = None,
+    sequence_length: Any = 4096,
+    within: str | float = "90 days",
+    specs: Folders = (),
+    set: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+) -> RulesView:
+    """What chips count as under export control, and which thresholds of training compute a run crosses.
+
+    Parameters
+    ----------
+    names : str or list         Ids or aliases of accelerators or systems. None, and no model: every accelerator.
+    date : str                  Day to judge on, such as "2026-01-15". Default: every day on which something changed.
+    model : str                 A model, or a run that others have estimated, such as "grok-3".
+    train_tokens : str or float  Tokens it is trained on, such as "14.8T". Default: as published.
+    sequence_length : int       Tokens that attend to one another, for the higher count.
+    within : str                Time in which a system named beside a model is to reach a threshold.
+    specs, set, library         As of `compare`.
+
+    Returns
+    -------
+    RulesView. It informs, and is no legal advice.
+
+    Raises
+    ------
+    AicomputeError
+        A name is unknown (the nearest is named), a date is none, or tokens are not known.
+
+    Examples
+    --------
+    >>> found = rules("h20", date="2023-12-01")
+    >>> found["nvidia-h20"].tpp.value, found.standing("nvidia-h20").labels
+    (2368.0, ('none',))
+    >>> rules(model="llama-3.1-405b").crossing("eu-ai-act").verdict
+    'over'
+    """
+    from aicompute.decide.answer import answer
+    from aicompute.report.rules import RulesView
+
+    lib = changed(_library(specs, library), set)
+    asked = [names] if isinstance(names, str) else [str(name) for name in names]
+    return RulesView(answer(lib, asked, date, model, train_tokens, sequence_length, within), lib)
+
+
+def supply(
+    systems: str | Sequence[str] | Mapping[str, float],
+    *,
+    specs: Folders = (),
+    set: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+) -> SupplyView:
+    """Who a fleet depends on: share of its capital by foundry, memory maker, designer and their countries.
+
+    Parameters
+    ----------
+    systems : str, list or mapping   Ids or aliases of systems, with units: "gb200-nvl72=10", or {"gb200-nvl72": 10}.
+    specs, set, library              As of `compare`.
+
+    Returns
+    -------
+    SupplyView.
+
+    Raises
+    ------
+    AicomputeError
+        A name is unknown (the nearest is named), or a number of units makes no sense.
+
+    Examples
+    --------
+    >>> found = supply({"cloudmatrix-384": 10, "gb200-nvl72": 30})
+    >>> found["foundry"].holders[0].name, round(found["foundry"].largest, 2)
+    ('TSMC', 0.75)
+    """
+    from aicompute.decide.supply import exposure, fleet_of
+    from aicompute.report.supply import SupplyView
+
+    lib = changed(_library(specs, library), set)
+    return SupplyView(exposure(lib, fleet_of(systems)))
+
+
 def load(
     name: str,
     kind: str | None = None,
@@ -262,7 +349,7 @@ def load(
     Parameters
     ----------
     name : str      Such as "gb200-nvl72", "deepseek-r1-0528", "910c" or "sites/us-average".
-    kind : str      accelerators, systems, models, stacks or sites, where a name could be of several.
+    kind : str      accelerators, systems, models, stacks, sites, rules or suppliers, where a name could be of several.
     specs, set, library   As of `compare`.
 
     Raises

@@ -265,6 +265,7 @@ FACTORS: dict[str, tuple[float, str]] = {
     "tokens/s/device": (1.0, "token/device/time"),
     "tokens/s/user": (1.0, "token/time/user"),
     "request/s": (1.0, "request/time"),
+    "GB/s/mm^2": (1000000000000000.0, "information/length^2/time"),
     "GB/device": (1000000000.0, "information/device"),
     "GB/accelerator": (1000000000.0, "information/accelerator"),
     "B/device": (1.0, "information/device"),

@@ -20,6 +20,8 @@ COMMANDS = {
     "sensitivity": "What an answer depends on: elasticities and tornado",
     "validate": "Predictions against measurements",
     "calibrate": "Fit a stack or a device to your own measurements",
+    "rules": "Export control of chips, and thresholds of training compute",
+    "supply": "Who a fleet depends on: foundries, memory, countries",
     "specs": "List, show, check, compare and import spec files",
 }
 """Short help by command. ``aicompute --help`` reads it here, so that no command is imported for it; a test compares it with the modules.

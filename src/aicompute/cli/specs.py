@@ -15,7 +15,7 @@ from aicompute.errors import SpecError, UnknownNameError, UsageError
 if TYPE_CHECKING:
     from aicompute.specs import Library, Spec
 
-KINDS = ("accelerators", "systems", "models", "stacks", "sites")
+KINDS = ("accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers")
 
 
 @click.group("specs", short_help="List, show, check, compare and import spec files")
@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("kind", required=False)
 @common_options
 def list_command(kind: str | None, format: str, library: Library) -> None:
-    """List the ids of every KIND, or of one: accelerators, systems, models, stacks, sites."""
+    """List the ids of every KIND, or of one: accelerators, systems, models, stacks, sites, rules, suppliers."""
     from aicompute.report.text import render
 
     rows = [[each, spec.id, spec.name, ", ".join(spec.get("aliases", []))] for each in _kinds(kind) for spec in _all(library, each)]

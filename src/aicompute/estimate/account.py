@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aicompute.economics.capital import YEAR
-from aicompute.economics.carbon import operational_carbon
+from aicompute.economics.carbon import carbon_per_token, embodied_carbon_rate, operational_carbon
 from aicompute.economics.cost import CostBreakdown, cost_per_token, ownership_cost_rate, rental_cost_rate
 from aicompute.economics.energy import energy_per_token, mean_power
 from aicompute.estimate.context import Records, Scene
@@ -28,6 +28,8 @@ class Account:
     cost_rate: Array
     cost_per_token: Array
     carbon_per_token: Array
+    embodied_carbon_per_token: Array | None
+    """Of the accelerators and their boards; None where nobody knows."""
 
 
 def issued_flops(timed: Iterable[Timed], extra: Array) -> Array:
@@ -115,6 +117,7 @@ def account(s: Scene, r: Records, tokens_rate: Array, activities: Sequence[Activ
         nothing = 0.0 * mean
         cost = CostBreakdown(rental_cost_rate(s.rent, s.accelerators) + nothing, nothing, nothing, nothing)
     used = tokens_rate * s.utilisation
+    making = None if r.embodied is None else embodied_carbon_rate(s.accelerators * r.embodied, r.terms.capital_life)
     return Account(
         accelerator_power=busy_each,
         it_power=busy,
@@ -125,4 +128,5 @@ def account(s: Scene, r: Records, tokens_rate: Array, activities: Sequence[Activ
         cost_rate=cost.total,
         cost_per_token=cost_per_token(cost.total, tokens_rate, s.utilisation),
         carbon_per_token=operational_carbon(mean, r.terms.pue, r.carbon) / used,
+        embodied_carbon_per_token=None if making is None else carbon_per_token(0.0, making, used),
     )

@@ -111,6 +111,8 @@ class Records:
     """Of the scale-out network for one unit [USD]."""
     terms: SiteTerms
     carbon: Array
+    embodied: Array | None
+    """Of making an accelerator [kg]; None where nobody knows."""
     mtbf: Array
     checkpoint: Array
     restart: Array
@@ -317,6 +319,7 @@ def records(
         network_price=read(s.system, "price.network", 0.0),
         terms=inputs.site_terms(s.site, s.system, read),
         carbon=read(s.site, "carbon.intensity"),
+        embodied=read(a, "carbon.embodied") if a.has("carbon.embodied") else None,
         mtbf=read(a, "reliability.mtbf"),
         checkpoint=read(s.stack, "checkpoint.write") if s.training else 0.0,
         restart=read(s.stack, "checkpoint.restart") if s.training else 0.0,

@@ -113,6 +113,9 @@ def training_metrics(
         found |= _money(s, paid)
         if w.tokens is not None:
             found["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
+            found["run_carbon"] = paid.carbon_per_token * w.tokens
+            if paid.embodied_carbon_per_token is not None:
+                found["run_embodied_carbon"] = paid.embodied_carbon_per_token * w.tokens
     if w.tokens is not None and (wanted is None or "run_time" in wanted):
         found["run_time"] = run_duration(w.tokens, rate, good)
     return found
@@ -120,6 +123,7 @@ def training_metrics(
 
 def _money(s: Scene, paid: Account) -> dict[str, Array]:
     """Metrics of an account."""
+    making = {} if paid.embodied_carbon_per_token is None else {"embodied_carbon_per_token": paid.embodied_carbon_per_token}
     return {
         "accelerator_power": paid.accelerator_power,
         "it_power": paid.it_power,
@@ -130,6 +134,7 @@ def _money(s: Scene, paid: Account) -> dict[str, Array]:
         "cost_per_accelerator_hour": paid.cost_rate / s.accelerators,
         "cost_per_token": paid.cost_per_token,
         "carbon_per_token": paid.carbon_per_token,
+        **making,
     }
 
 

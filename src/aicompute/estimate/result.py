@@ -35,6 +35,9 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "cost_per_token": ("USD", "cost per token", "less"),
     "run_cost": ("USD", "cost of the run", "less"),
     "carbon_per_token": ("kg", "carbon per token (operation)", "less"),
+    "embodied_carbon_per_token": ("kg", "carbon per token (making of the accelerators)", "less"),
+    "run_carbon": ("kg", "carbon of the run (operation)", "less"),
+    "run_embodied_carbon": ("kg", "carbon of the run (making of the accelerators)", "less"),
 }
 """Every metric an answer may hold, with its SI unit, its title and which way is better."""
 

@@ -252,7 +252,13 @@ def compare_systems(
         "equal": o.equal,
         "accelerators": o.accelerators,
     }
-    return Comparison(title or _title(found[0].model, w), scenario, tuple(found), ())
+    return Comparison(title or _title(found[0].model, w), scenario, tuple(found), _unknown_making(found))
+
+
+def _unknown_making(found: Sequence[Estimate]) -> tuple[str, ...]:
+    """A note for accelerators whose footprint nobody knows, where a token's carbon is told."""
+    lacking = dict.fromkeys(e.accelerator for e in found if "carbon_per_token" in e.metrics and "embodied_carbon_per_token" not in e.metrics)
+    return tuple(f"{name}: no footprint of its making is published, and none follows as its die area is not known" for name in lacking)
 
 
 def _title(model: str, w: Workload) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from aicompute.specs.files import built_in, listing, read
 from aicompute.specs.schema import Key
 from aicompute.specs.value import KINDS as VALUE_KINDS
 
-_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,)}
+_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,), "date": (str,)}
 VALUE_FIELDS = ("value", "unit", "kind", "source", "low", "high", "note")
 
 
@@ -67,9 +68,10 @@ def faults_of_file(path: Path, folders: Iterable[str | os.PathLike[str]] = ()) -
         if source not in known:
             faults.append(f"{path}: {where}: unknown source {source!r}; add it to sources.toml{_meant(source, known)}")
     for key in schema.keys(kind).values():
-        target = spec.get(key.path, None) if key.refers else None
-        if isinstance(target, str) and target not in library.ids(key.refers):
-            faults.append(f"{path}: {key.path}: no {key.refers[:-1]} {target!r}{_meant(target, library.ids(key.refers))}")
+        found = spec.get(key.path, None) if key.refers else None
+        for target in found if isinstance(found, list) else [found]:
+            if isinstance(target, str) and target not in library.ids(key.refers):
+                faults.append(f"{path}: {key.path}: no {key.refers[:-1]} {target!r}{_meant(target, library.ids(key.refers))}")
     return faults
 
 
@@ -106,12 +108,11 @@ def faults_of_data(kind: str, identifier: str, data: Mapping[str, Any], path: Pa
     return faults
 
 
-def missing(kind: str, found: Iterable[str], tiers: Iterable[str]) -> list[str]:
+def missing(kind: str, found: Iterable[str], data: Mapping[str, Any]) -> list[str]:
     """Required keys that a complete spec lacks."""
     have = set(found)
     wanted = [key.path for key in schema.keys(kind).values() if key.required]
-    names = list(tiers)
-    paths = [path.replace("*", name) for path in wanted for name in (names if "*" in path else [""])]
+    paths = [path.replace("*", name) for path in wanted for name in (data.get(path.partition(".")[0], {}) if "*" in path else [""])]
     return [path for path in paths if path not in have]
 
 
@@ -178,8 +179,24 @@ def plain_problem(leaf: Any, key: Key) -> str:
         wrong = not key.low <= leaf <= key.high
     if not wrong and key.type == "string":
         wrong = not leaf
+    if not wrong and key.type == "date":
+        wrong = not is_date(leaf)
     shown = "is missing" if leaf is None else f"is {leaf!r}"
     return f"{shown}, expected {schema.allowed(key)}{_meant(leaf, key.choices) if isinstance(leaf, str) else ''}" if wrong else ""
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar, written as 2026-01-15.
+
+    Examples
+    --------
+    >>> is_date("2024-02-29"), is_date("2023-02-29"), is_date("20240229")
+    (True, False, False)
+    """
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _value_problem(table: Mapping[str, Any], key: Key | None) -> str:
@@ -241,11 +258,11 @@ def implausible(value: float, key: Key, shown: str) -> str:
 
 def _sources_in(kind: str, raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every source key named in a file."""
-    if isinstance(raw.get("source"), str):
-        yield "source", raw["source"]
     for where, leaf in leaves(kind, raw):
         if isinstance(leaf, dict) and isinstance(leaf.get("source"), str):
             yield where, leaf["source"]
+        elif isinstance(leaf, str) and where.rpartition(".")[2] == "source":
+            yield where, leaf
 
 
 def _faults_of_sources(path: Path) -> list[str]:
@@ -271,7 +288,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _spelled(where: str, known: Iterable[str]) -> list[str]:
-    """Known paths with the tier of ``where`` in place of the star."""
+    """Known paths with the tier or class of ``where`` in place of the star."""
     parts = where.split(".")
     return [path.replace("*", parts[1]) if len(parts) > 1 else path for path in known]
 

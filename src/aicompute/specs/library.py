@@ -266,7 +266,7 @@ class Library:
                 return self._base.load_file(kind, path)
             if spec.data.get("abstract") is not True:
                 found = {where for where, _ in spec.leaves()}
-                absent = check.missing(kind, found, spec.data.get("tiers", {}))
+                absent = check.missing(kind, found, spec.data)
                 broken = {fault.removeprefix(f"{path}: ").partition(":")[0] for fault in faults}
                 faults += [f"{path}: {key}: is missing, expected {_wanted(kind, key)}" for key in absent if key not in broken]
             if faults:
@@ -501,9 +501,9 @@ def _number(text: str, kind: str) -> Any:
 
 
 def _key(kind: str, spec: Spec, path: str) -> schema.Key | None:
-    """The schema key of a path, if the tier it names exists."""
+    """The schema key of a path, if the tier or class it names exists."""
     parts = path.split(".")
-    if parts[0] == "tiers" and len(parts) > 1 and parts[1] not in spec.data.get("tiers", {}):
+    if parts[0] in schema.NAMED_TABLES and len(parts) > 1 and parts[1] not in spec.data.get(parts[0], {}):
         return None
     return schema.keys(kind).get(schema.general(path))
 

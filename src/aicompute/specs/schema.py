@@ -1,42 +1,23 @@
 """What a spec file may say: one table of keys per kind. Checks, overrides, JSON Schemas and documentation are made from it.
 
-A ``*`` in a path stands for the name of a tier. Ranges are in the unit of the key; they are generous and catch slips of a unit or a power
-of ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that extend them may set.
+A ``*`` in a path stands for the name of a tier, or of a class of a rule. Ranges are in the unit of the key; they are generous and catch
+slips of a unit or a power of ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that extend them may set.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from aicompute import units
 from aicompute.errors import UnknownNameError
+from aicompute.specs.key import PRECISIONS, Key
+from aicompute.specs.key import share_key as _share
+from aicompute.specs.key import value_key as _value
+from aicompute.specs.policy_keys import MARKETS, RULES, SUPPLIERS
 from aicompute.specs.value import KINDS as VALUE_KINDS
 
-INFINITE = math.inf
-
-
-class Key(NamedTuple):
-    """One key: where it stands, what it holds, what is plausible.
-
-    ``type`` is value, string, integer, number, boolean or strings (a list). ``dimension`` is a word of `aicompute.units.DIMENSIONS`;
-    ``low`` and ``high`` bound plausible values in ``unit``.
-    """
-
-    path: str
-    type: str
-    doc: str
-    dimension: str = ""
-    unit: str = "1"
-    low: float = -INFINITE
-    high: float = INFINITE
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    refers: str = ""
-
-
-PRECISIONS = ("fp64", "tf32", "bf16", "fp8", "int8", "fp6", "fp4")
 STORED = (*PRECISIONS, "fp32", "fp16", "mxfp8", "mxfp4", "nvfp4", "int4", "int16")
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
 TOPOLOGIES = ("switch", "mesh", "torus", "fat-tree", "ring", "point-to-point", "dragonfly", "bus")
@@ -54,17 +35,6 @@ COMMON = (
     Key("extends", "string", "Id of the same kind whose keys are inherited."),
     Key("abstract", "boolean", "Only to be extended; not listed."),
 )
-
-
-def _value(path: str, dimension: str, unit: str, low: float, high: float, doc: str, required: bool = False) -> Key:
-    """A key that holds a value table."""
-    return Key(path, "value", doc, dimension, unit, low, high, required)
-
-
-def _share(path: str, doc: str, low: float = 0.0) -> Key:
-    """A fraction between 0 and 1."""
-    return _value(path, "fraction", "1", low, 1.0, doc)
-
 
 CALIBRATION = (
     Key("calibration.parameters", "strings", "Values that were fitted together, as 'kind/id key'; written by aicompute calibrate."),
@@ -104,6 +74,16 @@ ACCELERATORS = (
     Key("silicon.process", "string", "Process node, such as TSMC N4."),
     Key("silicon.foundry", "string", "Who makes the dies."),
     Key("silicon.memory", "string", "Kind of memory, such as HBM3e."),
+    _value("silicon.transfer_rate", "bandwidth", "GB/s", 1, 1e5, "To other chips, memory left out: all links, both directions together."),
+    Key("market", "string", "What it is designed or marketed for.", choices=MARKETS),
+    Key("supply.foundries", "strings", "Who makes the logic dies.", refers="suppliers"),
+    Key("supply.memory", "strings", "Who makes the memory, the largest first.", refers="suppliers"),
+    Key("supply.packaging", "string", "How dies and memory are joined, and by whom."),
+    Key("supply.assembly", "string", "Where the package is made."),
+    Key("supply.source", "string", "Key of sources.toml for this table."),
+    Key("supply.recalled", "strings", "Keys of this table that no page that was read says."),
+    Key("supply.notes", "string", "What a reader should know of the supply."),
+    _value("carbon.embodied", "mass", "kg", 1, 1e5, "CO2 equivalent of making it, with its share of the board."),
     _value("price", "price_accelerator", "USD/accelerator", 50, 1e7, "The chip or its share of a board."),
     _share("efficiency.matrix", "Share of the peak that a large GEMM reaches where power does not slow the chip."),
     _value("efficiency.energy", "energy_per_operation", "pJ/FLOP", 0, 10, "Of an operation, as far as power slows large GEMMs."),
@@ -236,9 +216,13 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "models": COMMON + MODELS,
     "stacks": COMMON + STACKS + CALIBRATION,
     "sites": COMMON + SITES,
+    "rules": COMMON + RULES,
+    "suppliers": COMMON + SUPPLIERS,
 }
 KINDS = tuple(TABLES)
 OPEN_KINDS = ("accelerators", "stacks")
+NAMED_TABLES = ("tiers", "classes")
+"""Tables that hold tables of any name; a star stands for the name."""
 OPEN_TABLES = {"stacks": ("defaults",)}
 """Tables of a kind that hold plain strings, booleans and numbers of any name."""
 
@@ -258,7 +242,7 @@ def keys(kind: str) -> dict[str, Key]:
 
 
 def general(path: str) -> str:
-    """The path with the name of a tier replaced by ``*``.
+    """The path with the name of a tier or class replaced by ``*``.
 
     Examples
     --------
@@ -266,7 +250,7 @@ def general(path: str) -> str:
     'tiers.*.bandwidth'
     """
     parts = path.split(".")
-    return ".".join([parts[0], "*", *parts[2:]]) if parts[0] == "tiers" and len(parts) > 1 else path
+    return ".".join([parts[0], "*", *parts[2:]]) if parts[0] in NAMED_TABLES and len(parts) > 1 else path
 
 
 def bounds(key: Key) -> tuple[float, float]:
@@ -289,7 +273,7 @@ def allowed(key: Key) -> str:
         unit = "" if key.unit == "1" else f" {key.unit}"
         prefix = {"integer": "a whole number, ", "number": "a number, "}.get(key.type, "")
         return f"{prefix}{units.plain(key.low)} to {units.plain(key.high)}{unit}"
-    return {"string": "a string", "boolean": "true or false", "strings": "a list of strings"}[key.type]
+    return {"string": "a string", "boolean": "true or false", "strings": "a list of strings", "date": "a date such as 2026-01-15"}[key.type]
 
 
 def json_schema(kind: str) -> dict[str, Any]:
@@ -305,6 +289,8 @@ def json_schema(kind: str) -> dict[str, Any]:
         node, parts = root, key.path.split(".")
         for part in parts[:-1]:
             if part == "*":
+                if parts[0] != "tiers":  # the items of a list have taken this step
+                    node = node.setdefault("patternProperties", {}).setdefault("^[\\w-]+$", _object())
                 continue
             new = {"type": "array", "items": _object()} if part == "tiers" else _object()
             child = node["properties"].setdefault(part, new)
@@ -338,6 +324,8 @@ def _leaf_schema(key: Key) -> dict[str, Any]:
     if key.type == "strings":
         return {"type": "array", "items": {"type": "string"}, "description": text}
     leaf: dict[str, Any] = {"type": key.type, "description": text}
+    if key.type == "date":
+        leaf.update(type="string", format="date")
     if key.choices:
         leaf["enum"] = list(key.choices)
     if key.type in ("integer", "number"):

@@ -1,0 +1,32 @@
+"""``aicompute supply``: who a fleet depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from aicompute.cli.options import common_options
+
+if TYPE_CHECKING:
+    from aicompute.specs import Library
+
+
+@click.command("supply", short_help="Who a fleet depends on: foundries, memory, countries")
+@click.argument("systems", nargs=-1, metavar="SYSTEM[=UNITS]...")
+@common_options
+def command(systems: Sequence[str], format: str, library: Library) -> None:
+    """Tell which share of a fleet's capital hangs on one foundry, memory maker, designer or country.
+
+    \b
+    aicompute supply cloudmatrix-384
+    aicompute supply cloudmatrix-384=10 gb200-nvl72=30
+    """  # noqa: D301
+    from aicompute import api
+
+    view = api.supply(systems, library=library)
+    click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
+    if format not in ("json", "csv"):
+        for note in view.notes:
+            click.echo(f"note: {note}", err=True)

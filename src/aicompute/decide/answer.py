@@ -1,0 +1,110 @@
+"""A question about rules, put together: chips and systems on dates, a training run, and what reaches a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aicompute import units
+from aicompute.decide.chips import Chip, Span, chip_of, named
+from aicompute.decide.reach import Pace, Reach, pace_of, reaches, time_of
+from aicompute.decide.regimes import Rule, Standing, date_of, rules_of, standing, turning_dates
+from aicompute.decide.training_rules import Crossing, Run, crossings, run_of
+from aicompute.errors import UsageError
+from aicompute.specs import Library
+
+
+@dataclass(frozen=True)
+class SystemTotal:
+    """The performance of all chips of a unit of a system."""
+
+    id: str
+    accelerator: str
+    accelerators: float
+    tpp: Span
+
+
+@dataclass(frozen=True)
+class RulesAnswer:
+    """What rules say; records in SI units."""
+
+    chips: tuple[Chip, ...]
+    systems: tuple[SystemTotal, ...]
+    dates: tuple[str, ...]
+    standings: tuple[tuple[Standing, ...], ...]
+    """For each chip, on each of the dates."""
+    rules: tuple[Rule, ...]
+    """On chips."""
+    country: tuple[Rule, ...]
+    """On all chips of a country."""
+    date: str
+    """Asked for; empty: every day on which something changed."""
+    run: Run | None
+    crossings: tuple[Crossing, ...]
+    paces: tuple[Pace, ...]
+    reaches: tuple[Reach, ...]
+    within: float
+    """[s]"""
+
+
+def answer(
+    lib: Library,
+    names: Sequence[str],
+    date: str | None = None,
+    model: str | None = None,
+    train_tokens: str | float | None = None,
+    sequence_length: Any = 4096,
+    within: str | float = "90 days",
+) -> RulesAnswer:
+    """What rules say of chips, systems and a training run.
+
+    Parameters
+    ----------
+    lib : Library
+    names : sequence of str   Accelerators or systems; none, and no model: every accelerator.
+    date, model, train_tokens, sequence_length, within   As of `aicompute.api.rules`.
+
+    Raises
+    ------
+    AicomputeError
+        As `aicompute.api.rules`.
+    """
+    day = "" if date is None else date_of(date)
+    sequence, time = units.parse(sequence_length, "tokens"), time_of(within)
+    if not 1.0 <= sequence <= 1e9:
+        raise UsageError(f"sequence_length = {sequence_length!r}: expected from 1 to 1e9 tokens")
+    if train_tokens is not None and model is None:
+        raise UsageError("train_tokens belongs to a model; name one, such as deepseek-v3")
+    asked = [named(lib, name) for name in names]
+    if not asked and model is None:
+        asked = [(identifier, "") for identifier in lib.ids("accelerators")]
+    chips = tuple(chip_of(lib, identifier) for identifier in dict.fromkeys(chip for chip, _ in asked))
+    systems = list(dict.fromkeys(system for _, system in asked if system))
+    run = None if model is None else run_of(lib, model, train_tokens, sequence)
+    on_chips, on_training = rules_of(lib, "chip"), rules_of(lib, "training")
+    dates = (day,) if day else tuple(turning_dates(on_chips))
+    counted = run.name if run is not None and run.tokens and run.name in lib.ids("models") else None
+    paces = tuple(pace_of(lib, system, counted) for system in systems) if run is not None else ()
+    return RulesAnswer(
+        chips=chips,
+        systems=tuple(_total(lib, system, chips) for system in systems),
+        dates=dates,
+        standings=tuple(tuple(standing(on_chips, chip, each) for each in dates) for chip in chips),
+        rules=tuple(on_chips),
+        country=tuple(rules_of(lib, "country")),
+        date=day,
+        run=run,
+        crossings=tuple(crossings(lib, run)) if run is not None else (),
+        paces=paces,
+        reaches=tuple(reach for pace in paces for reach in reaches(pace, on_training, time)),
+        within=time,
+    )
+
+
+def _total(lib: Library, system: str, chips: Sequence[Chip]) -> SystemTotal:
+    """All chips of a unit, spares included."""
+    spec = lib.load("systems", system)
+    chip = next(chip for chip in chips if chip.id == spec.get("accelerator"))
+    count = spec.si("accelerators")
+    return SystemTotal(spec.id, chip.id, count, Span(*(count * x for x in chip.tpp)))

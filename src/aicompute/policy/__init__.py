@@ -1,0 +1,1 @@
+"""Performance as regulations count it, concentration of supply, arithmetic of training runs: pure functions of floats and arrays."""
