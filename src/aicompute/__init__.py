@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
     from aicompute.errors import AicomputeError
+    from aicompute.money import breakeven, cost, makebuy
     from aicompute.specs import Library
 
     __version__: str
@@ -25,11 +26,14 @@ __all__ = [
     "AicomputeError",
     "Library",
     "__version__",
+    "breakeven",
     "calibrate",
     "compare",
+    "cost",
     "decode",
     "estimate",
     "load",
+    "makebuy",
     "prefill",
     "search",
     "serving",
@@ -41,6 +45,7 @@ _HOMES = {
     "AicomputeError": "aicompute.errors",
     "Library": "aicompute.specs",
     **{name: "aicompute.api" for name in __all__ if name.islower() and not name.startswith("_")},
+    **dict.fromkeys(("breakeven", "cost", "makebuy"), "aicompute.money"),
 }
 
 

@@ -14,7 +14,7 @@ from aicompute.estimate import workload as workloads
 from aicompute.estimate.account import Activity, account
 from aicompute.estimate.context import Records, Scene, drawn, scene, standing
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part
+from aicompute.estimate.result import METRICS, Comparison, Estimate, Metric, Part, metric_of
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
@@ -122,15 +122,7 @@ def _choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, An
 
 
 def _metric(name: str, value: Any, draws: Any) -> Metric:
-    unit = METRICS[name][0] if name in METRICS else "1"
-    number = float(value)
-    if draws is None:
-        return Metric(number, number, number, unit)
-    drawn = np.asarray(draws, dtype=float)
-    if drawn.ndim == 0:
-        return Metric(number, number, number, unit)
-    low, high = (float(q) for q in np.quantile(drawn, (0.05, 0.95)))
-    return Metric(number, min(low, number), max(high, number), unit, drawn)
+    return metric_of(value, draws, METRICS[name][0] if name in METRICS else "1")
 
 
 def _target(w: Workload) -> str:
