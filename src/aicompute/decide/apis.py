@@ -141,9 +141,10 @@ class _Row:
         return self.numbers["prompt_from"] <= length and length <= self.numbers.get("prompt_to", float("inf"))
 
     def holds(self, date: str) -> bool:
-        """Whether it is known to hold on a date; a row with no start holds from when it was seen."""
+        """Whether it is known to hold on a date: one with no start from when it was seen, an announced one without end."""
         start = self.cells["valid_from"] or self.cells["seen"] or self.cells["valid_to"]
-        return start[: len(date)] <= date[: len(start)] and date <= _end(self.last)
+        announced = not (self.cells["valid_to"] or self.cells["seen"])
+        return start <= date and (announced or date <= _end(self.last))
 
 
 def _end(date: str) -> str:

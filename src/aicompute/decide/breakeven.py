@@ -75,7 +75,12 @@ class Range:
     def text(self) -> str:
         """As people say it."""
         ends = (plain(to_unit(end, self.unit), 4) for end in (self.low, self.high))
-        return f"{' to '.join(ends)}{'' if self.unit == '1' else f' {self.unit}'}"
+        return f"{' to '.join(ends)}{self.behind}"
+
+    @property
+    def behind(self) -> str:
+        """The unit as it stands behind a number."""
+        return {"1": "", "1/year": " a year", "year": " years"}.get(self.unit, f" {self.unit}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aicompute.decide.formulas import FORMULAS, inputs_of
-from aicompute.decide.offer import Holding, Ledger, Offer, Place, of_estimate, place_of
+from aicompute.decide.offer import Holding, Ledger, Offer, Place, kept_rate, of_estimate, place_of
 from aicompute.economics.capital import capital_cost_parts
 from aicompute.economics.cost import rental_cost_rate
 from aicompute.economics.energy import demand_cost_rate, energy_cost_rate, mean_power
@@ -44,7 +44,7 @@ def component_prices(offer: Offer) -> dict[str, Array]:
     scale = paid / maximum(offer.unit_price, known)
     found = {name: price * scale for name, price in offer.parts.items()}
     found["rest of the unit" if found else WHOLE] = paid - known * scale
-    found["network between units"] = offer.network_price * offer.units
+    found["network between units"] = offer.network_price * offer.joined
     found["import tax"] = (paid + found["network between units"]) * offer.terms.import_tax * offer.foreign
     return found
 
@@ -232,7 +232,7 @@ def cost_tree(lib: Library, system: str, site: str | None, how: Holding, work: W
         root=root,
         capital=metric_of(bought, drawn_capital, "USD"),
         rated=metric_of(offer.rated, drawn.rated if drawn else None, "W"),
-        tokens_rate=None if found is None else found["tokens_per_s"],
+        tokens_rate=None if found is None else kept_rate(found),
         estimate=found,
         origins=ledger.seen,
         network=metric_of(share, shares, "1"),

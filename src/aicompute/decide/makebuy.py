@@ -147,10 +147,10 @@ def _plant(offer: Offer, ratio: float, units: int) -> Plant:
     """A plant from an offer: cost is a straight line in utilisation, and in the network between units."""
     if offer.tokens_rate is None:
         raise UsageError("no rate of tokens")
-    idle, busy = (_total(offer.changed("utilisation", use)) for use in (0.0, 1.0))
-    alone = _total(replace(offer, utilisation=0.0, network_price=0.0))
+    idle, busy = (_total(replace(offer, joined=0.0, utilisation=use)) for use in (0.0, 1.0))
+    joined = _total(replace(offer, joined=offer.units, utilisation=0.0))
     rate = offer.tokens_rate * ratio
-    return Plant(fixed=alone / units, between=(idle - alone) / units, variable=(busy - idle) / rate, rate=rate / units)
+    return Plant(fixed=idle / units, between=(joined - idle) / units, variable=(busy - idle) / rate, rate=rate / units)
 
 
 def _total(offer: Offer) -> Array:

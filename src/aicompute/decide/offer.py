@@ -9,7 +9,7 @@ from typing import Any
 from aicompute.economics.cost import SiteTerms
 from aicompute.errors import UsageError
 from aicompute.estimate.inputs import Reader, read_value, site_terms, specs_of
-from aicompute.estimate.result import Estimate, Origin
+from aicompute.estimate.result import Estimate, Metric, Origin, metric_of
 from aicompute.machine.power import SystemPower, UnitPower, unit_power
 from aicompute.numerics import Array
 from aicompute.specs import Library, Spec, Value
@@ -64,7 +64,9 @@ class Offer:
     parts: Mapping[str, Array]
     """Prices of parts of one unit, where a source splits it [USD]."""
     network_price: Array
-    """Between units, for one unit [USD]; 0 where there is only one."""
+    """Between units, for one unit [USD]."""
+    joined: float
+    """Units that need it: all, or none where there is only one."""
     foreign: float
     rated: Array
     """IT power that the building is made for [W]."""
@@ -150,7 +152,8 @@ def offer_of(
         accelerators=accelerators,
         unit_price=read(place.system, "price.unit"),
         parts=_parts(place, read),
-        network_price=read(place.system, "price.network", 0.0) if units > 1.0 else 0.0,
+        network_price=read(place.system, "price.network", 0.0),
+        joined=units if units > 1.0 else 0.0,
         foreign=place.foreign,
         rated=unit_power(tdp * place.per_unit, rest).total * units,
         busy=_times(busy, units),
@@ -168,12 +171,23 @@ def of_estimate(place: Place, how: Holding, found: Estimate | None, read: Reader
     """The numbers of a cluster that does what an estimate says: its power at work and its tokens, as they stand or drawn."""
     if found is None:
         return offer_of(place, how, read)
-    power, rate = found["accelerator_power"], found["tokens_per_s"]
+    power, rate = found["accelerator_power"], kept_rate(found)
     if not drawn:
         return offer_of(place, how, read, power.value, rate.value)
     return offer_of(
         place, how, read, power.value if power.draws is None else power.draws, rate.value if rate.draws is None else rate.draws
     )
+
+
+def kept_rate(found: Estimate) -> Metric:
+    """Tokens per second that last: failures undo some of a training run's."""
+    rate = found["tokens_per_s"]
+    if "goodput" not in found.metrics:
+        return rate
+    share = found["goodput"]
+    made, kept = (metric.value if metric.draws is None else metric.draws for metric in (rate, share))
+    drawn = None if rate.draws is None and share.draws is None else made * kept
+    return metric_of(rate.value * share.value, drawn, rate.unit)
 
 
 def _rest(place: Place, read: Reader) -> SystemPower:

@@ -56,9 +56,8 @@ class BreakEvenView(Page):
             return f"No {title}{where} from {a.range.text} makes a token cost the same: {who}."
         size = factor_of(a.range.unit)[0]
         value = spread(a.root.value / size, a.root.low / size, a.root.high / size)
-        unit = "" if a.range.unit == "1" else f" {a.range.unit}"
         below, above = (sides[end] if end >= 0 else "neither" for end in (a.below, a.above))
-        return f"A token costs the same where the {title}{where} is {value}{unit}; below, {below} is cheaper, above, {above}."
+        return f"A token costs the same where the {title}{where} is {value}{a.range.behind}; below, {below} is cheaper, above, {above}."
 
     def sheet(self, notes: bool = True) -> Sheet:
         """The page: both sides, the sentence, notes."""

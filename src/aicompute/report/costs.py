@@ -146,7 +146,8 @@ class CostView(Page):
             parts.append(f"{spread(tree.rated.value / 1e3, tree.rated.low / 1e3, tree.rated.high / 1e3)} kW of rated IT power")
             parts.append(f"{percent(tree.network.value)} of the cost joins accelerators")
         if tree.tokens_rate and (token := tree.per_token()):
-            parts.append(f"{_joined(self._said(token, 1.0 / MILLION))} {code} per million tokens at {plain(tree.tokens_rate.value)} tokens/s")
+            rate = plain(tree.tokens_rate.value)
+            parts.append(f"{_joined(self._said(token, 1.0 / MILLION))} {code} per million tokens at {rate} tokens/s")
         return "; ".join(parts) + "."
 
     def _explained(self, tree: CostTree) -> list[Table | Prose]:
@@ -196,8 +197,8 @@ class CostView(Page):
         }
 
     def _node_record(self, tree: CostTree, node: Node) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": node.name, "costs": self._numbers(tree, node), "formula": node.formula, "inputs": list(node.inputs)}
-        return {**found, "parts": [self._node_record(tree, child) for child in node.children]}
+        found: dict[str, Any] = {"name": node.name, "costs": self._numbers(tree, node)}
+        return {**found, "formula": node.formula, "inputs": list(node.inputs), "parts": [self._node_record(tree, child) for child in node.children]}
 
     def _numbers(self, tree: CostTree, node: Node) -> dict[str, Any]:
         """The cost of a node per everything it is said per."""
@@ -251,4 +252,5 @@ def _value_cells(origin: Origin) -> list[Cell]:
 
 def _input_record(origin: Origin) -> dict[str, Any]:
     value, low, high = (to_unit(number, origin.unit) for number in (origin.value, origin.low, origin.high))
-    return {"path": origin.path, "value": value, "low": low, "high": high, "unit": origin.unit, "kind": origin.kind, "source": origin.source}
+    numbers = {"path": origin.path, "value": value, "low": low, "high": high, "unit": origin.unit}
+    return {**numbers, "kind": origin.kind, "source": origin.source}
