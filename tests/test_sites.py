@@ -28,6 +28,7 @@ UNITS = {
     "operation.fraction": "1/year",
     "tax.import": "1",
 }
+OPTIONAL = {"colocation.price": "USD/kW/month"}
 PLAIN = {"name", "country", "currency", "extends", "aliases", "notes", "abstract", "exchange_rate", "eligible"}
 
 
@@ -53,11 +54,11 @@ def test_the_sites_we_promise():
 @pytest.mark.parametrize("site", SITES)
 def test_every_value_is_there_with_its_unit_range_and_source(site):
     found = values(site)
-    assert set(found) == {*UNITS, "exchange_rate"}
+    assert {*UNITS, "exchange_rate"} <= set(found) <= {*UNITS, *OPTIONAL, "exchange_rate"}
     currency = load(site)["currency"]
     for key, value in found.items():
         rate_unit = "1" if currency == "USD" else f"{currency}/USD"
-        assert value["unit"] == UNITS.get(key, rate_unit), key
+        assert value["unit"] == {**UNITS, **OPTIONAL}.get(key, rate_unit), key
         assert value["low"] <= value["value"] <= value["high"], key
         assert value["kind"] in {"datasheet", "measured", "analyst", "derived", "assumed"}, key
         assert value["source"] in SOURCES, key

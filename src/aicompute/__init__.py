@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aicompute.api import calibrate, compare, decode, estimate, load, prefill, rules, search, serving, supply, training, validate
     from aicompute.errors import AicomputeError
+    from aicompute.money import breakeven, cost, makebuy
     from aicompute.specs import Library
     from aicompute.studies import sensitivity, sweep
 
@@ -26,11 +27,14 @@ __all__ = [
     "AicomputeError",
     "Library",
     "__version__",
+    "breakeven",
     "calibrate",
     "compare",
+    "cost",
     "decode",
     "estimate",
     "load",
+    "makebuy",
     "prefill",
     "rules",
     "search",
@@ -47,6 +51,7 @@ _HOMES = {
     "Library": "aicompute.specs",
     **{name: "aicompute.api" for name in __all__ if name.islower() and not name.startswith("_")},
     **dict.fromkeys(("sensitivity", "sweep"), "aicompute.studies"),
+    **dict.fromkeys(("breakeven", "cost", "makebuy"), "aicompute.money"),
 }
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aicompute.arguments import accelerators_of, axis_of, drafts_of, is_axis, rent_of, samples_of, share_of
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.inputs import specs_of
 from aicompute.estimate.workload import Workload
-from aicompute.question import SERVED, TRAINED, Question, changed
+from aicompute.question import SERVED, TRAINED, Folders, Question, changed
+from aicompute.question import library_of as _library
 from aicompute.report.grid import Grid
 from aicompute.report.views import ComparisonView, EstimateView, HeadlineView
 from aicompute.search.compare import EQUAL, Options, headline
 from aicompute.specs import Library, Spec
-from aicompute.specs.current import current
 from aicompute.specs.schema import KINDS
 from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, serving, training
 
@@ -38,7 +38,6 @@ __all__ = [
 ]  # fmt: skip
 
 Path = str | os.PathLike[str]
-Folders = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def compare(
@@ -520,10 +519,3 @@ def _refuse_twins(lib: Library, names: Sequence[str]) -> None:
         if identifier in found:
             raise UsageError(f"{name!r} is {identifier}, which is named twice")
         found[identifier] = name
-
-
-def _library(specs: Folders, library: Library | None) -> Library:
-    """The specs of an answer."""
-    if library is not None:
-        return library
-    return current([specs] if isinstance(specs, (str, os.PathLike)) else list(specs))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,10 @@ from aicompute.estimate.workload import Workload
 from aicompute.report.grid import Grid
 from aicompute.search.compare import Options, compare_systems
 from aicompute.specs import Library
+from aicompute.specs.current import current
 from aicompute.workload_grid import WorkloadGrid, one_workload
+
+Folders = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 SERVED, TRAINED = "deepseek-r1-0528", "deepseek-v3"
 """Models of a question that names none."""
@@ -124,3 +128,10 @@ class Question:
 def changed(lib: Library, changes: Mapping[str, Any] | None) -> Library:
     """A library with changed values."""
     return lib.variant(changes) if changes else lib
+
+
+def library_of(specs: Folders, library: Library | None) -> Library:
+    """The specs of an answer: those given, or those of some folders."""
+    if library is not None:
+        return library
+    return current([specs] if isinstance(specs, (str, os.PathLike)) else list(specs))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from aicompute.arguments import accelerators_of, drafts_of, plan_of, rent_of, share_of
 from aicompute.estimate.workload import Workload
-from aicompute.question import SERVED, TRAINED, changed
+from aicompute.question import SERVED, TRAINED, Folders, changed, library_of
 from aicompute.specs import Library
 from aicompute.workload_grid import one_workload
 
 if TYPE_CHECKING:
-    from aicompute.api import Folders, Path
+    from aicompute.api import Path
     from aicompute.report.sensitivity import SensitivityView
     from aicompute.report.sweep import SweepView
     from aicompute.sweep.design import Design
@@ -91,7 +91,7 @@ def sweep(
     from aicompute.report.sweep import SweepView
     from aicompute.sweep.sweep import run_sweep
 
-    lib = changed(_library(specs, library), set)
+    lib = changed(library_of(specs, library), set)
     if isinstance(axes, Mapping):
         terms = {
             "system": system, "model": model, "site": site, "stack": stack, "precision": precision, "utilisation": utilisation,
@@ -187,7 +187,7 @@ def sensitivity(
     from aicompute.search.conditions import metric_named
     from aicompute.search.sensitivity import sensitivities
 
-    lib = changed(_library(specs, library), set)
+    lib = changed(library_of(specs, library), set)
     work = one_workload(workload)
     options = Options(
         sites=() if site is None else (site,),
@@ -203,9 +203,3 @@ def sensitivity(
     named = [metric_named(name, METRICS)[0] for name in ([metrics] if isinstance(metrics, str) else metrics)]
     names = [systems] if isinstance(systems, str) else list(systems)
     return SensitivityView(sensitivities(lib, names, model or (TRAINED if work.is_training else SERVED), work, options, named, finite))
-
-
-def _library(specs: Folders, library: Library | None) -> Library:
-    from aicompute.api import _library as library_of
-
-    return library_of(specs, library)

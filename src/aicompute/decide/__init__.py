@@ -1,1 +1,1 @@
-"""What follows from the numbers: rules, supply and other decisions, on top of specs and estimates."""
+"""Decisions on top of estimates: what a cluster costs, where two break even, make or buy; rules, and who supplies."""

@@ -7,6 +7,8 @@ Payments fall at the end of each period. A rate in 1/s is nominal: it is multipl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -142,6 +144,65 @@ def capital_cost_rate(capital: Array, rate: Array, life: Array, residual: Array 
     0.6431
     """
     return annuity(capital, rate * period, life / period, residual) / period
+
+
+@dataclass(frozen=True)
+class CapitalParts:
+    """What `capital_cost_rate` is made of [USD/s]; the three add up to it.
+
+    Attributes
+    ----------
+    depreciation   The price spread evenly over the life.
+    interest       What the annuity costs beyond that.
+    resale         What is set aside less because a sale recovers it; negative.
+    """
+
+    depreciation: Array
+    interest: Array
+    resale: Array
+
+    @property
+    def parts(self) -> dict[str, Array]:
+        """The parts by name."""
+        return {"depreciation": self.depreciation, "interest": self.interest, "resale": self.resale}
+
+
+def capital_cost_parts(capital: Array, rate: Array, life: Array, residual: Array = 0.0, period: float = YEAR) -> CapitalParts:
+    r"""Cost of owning capital for a second, by depreciation, interest and resale.
+
+    Parameters
+    ----------
+    capital : shape (...)    Price paid at the start [USD].
+    rate : shape (...)       Cost of capital [1/s], nominal.
+    life : shape (...)       Time until it is replaced or sold [s].
+    residual : shape (...)   Share of the price that is recovered at the end [1].
+    period : float           Compounding period [s].
+
+    Returns
+    -------
+    CapitalParts, fields of shape (...), broadcast of the inputs [USD/s].
+
+    Notes
+    -----
+    .. math:: A = \frac{C}{n} + C \left(\mathrm{CRF}(r, n) - \frac{1}{n}\right) - s\,C\,\mathrm{SFF}(r, n)
+
+    Straight-line depreciation of the whole price; interest is the rest of the level payment, its mean over the life.
+
+    References
+    ----------
+    .. [1] G. J. Thuesen, W. J. Fabrycky, Engineering Economy, "capital recovery with return".
+
+    Examples
+    --------
+    >>> parts = capital_cost_parts(100.0, 0.10 / YEAR, 5 * YEAR, residual=0.20)
+    >>> [round(float(part * YEAR), 3) for part in parts.parts.values()]
+    [20.0, 6.38, -3.276]
+    """
+    periods = life / period
+    even = capital / periods
+    level = capital * capital_recovery_factor(rate * period, periods)
+    resale = -capital * residual * sinking_fund_factor(rate * period, periods)
+    return CapitalParts(even / period, (level - even) / period, resale / period)
 
 
 def present_value(payment: Array, rate: Array, periods: Array) -> Array:

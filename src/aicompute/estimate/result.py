@@ -54,6 +54,22 @@ class Metric:
     """Samples behind the interval; those of systems compared belong together draw by draw."""
 
 
+def metric_of(value: Any, draws: Any, unit: str) -> Metric:
+    """A number with the 90 % interval of its draws; a number alone where there are none.
+
+    Examples
+    --------
+    >>> metric_of(2.0, np.array([1.0, 2.0, 3.0]), "W")
+    Metric(value=2.0, low=1.1, high=2.9, unit='W')
+    """
+    number = float(value)
+    drawn = None if draws is None else np.asarray(draws, dtype=float)
+    if drawn is None or drawn.ndim == 0:
+        return Metric(number, number, number, unit)
+    low, high = (float(end) for end in bounds(drawn))
+    return Metric(number, min(low, number), max(high, number), unit, drawn)
+
+
 @dataclass(frozen=True)
 class Part:
     """One line of a breakdown."""

@@ -240,6 +240,17 @@ def probability_text(probability: float) -> str:
     return "over 99 %" if probability > 0.99 else f"{probability * 100.0:.0f} %"
 
 
+def chance_text(probability: float) -> str:
+    """A probability from samples, neither quite certain nor quite impossible.
+
+    Examples
+    --------
+    >>> chance_text(0.0), chance_text(0.62)
+    ('under 1 %', '62 %')
+    """
+    return "under 1 %" if probability < 0.01 else probability_text(probability)
+
+
 def times(factor: float) -> str:
     """A factor in words.
 

@@ -28,6 +28,13 @@ CONSUMERS = {
     "optics": "optical modules",
     "other": "fans, pumps and boards",
 }
+PARTS = {
+    "accelerators": "accelerators, where not their number times their own price",
+    "hosts": "servers around them",
+    "network": "network inside the unit",
+    "optics": "optical modules",
+    "cooling": "liquid cooling",
+}
 COMMON = (
     Key("name", "string", "The name people use.", required=True),
     Key("aliases", "strings", "Other names that find this file."),
@@ -140,6 +147,8 @@ SYSTEMS = (
     _value("power.total", "power", "W", 10, 1e10, "Published all-in power of a unit; its boundary stands in the note."),
     _value("price.unit", "money", "USD", 100, 1e11, "One unit."),
     _value("price.network", "money", "USD", 0, 1e11, "Scale-out network that a unit needs when there is more than one."),
+    *(_value(f"price.parts.{part}", "money", "USD", 0, 1e11, f"Of the price of a unit: {what}.") for part, what in PARTS.items()),
+    _value("price.rent", "price_hour", "USD/accelerator/h", 0.01, 100, "Rent of an accelerator with its share of host, network and site."),
 )
 
 MODELS = (
@@ -200,6 +209,7 @@ SITES = (
     _value("pue.liquid", "fraction", "1", 1, 3, "Power usage effectiveness with liquid cooling."),
     _value("carbon.intensity", "carbon_intensity", "g/kWh", 0, 2000, "Emissions of the electricity used."),
     _value("facility.capital", "price_power", "USD/W", 0, 100, "Building and its plant, per watt of IT power."),
+    _value("colocation.price", "demand_charge", "USD/kW/month", 1, 2000, "Rent of a place with power and cooling, energy apart."),
     _value("facility.life", "time", "year", 1, 60, "Years over which the facility is written off."),
     _value("facility.rate", "rate", "1/year", 0, 1, "Cost of capital of the facility."),
     _value("capital.rate", "rate", "1/year", 0, 1, "Cost of capital of the equipment."),
