@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aicompute.api import calibrate, compare, decode, estimate, load, prefill, rules, search, serving, supply, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.money import breakeven, cost, makebuy
+    from aicompute.sizing import size
     from aicompute.specs import Library
     from aicompute.studies import sensitivity, sweep
 
@@ -40,6 +41,7 @@ __all__ = [
     "search",
     "sensitivity",
     "serving",
+    "size",
     "supply",
     "sweep",
     "training",
@@ -51,6 +53,7 @@ _HOMES = {
     "Library": "aicompute.specs",
     **{name: "aicompute.api" for name in __all__ if name.islower() and not name.startswith("_")},
     **dict.fromkeys(("sensitivity", "sweep"), "aicompute.studies"),
+    "size": "aicompute.sizing",
     **dict.fromkeys(("breakeven", "cost", "makebuy"), "aicompute.money"),
 }
 

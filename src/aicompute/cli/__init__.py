@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "Systems side by side on equal terms",
     "estimate": "One scenario in detail",
     "search": "The best of all plans, and the front of any metrics",
+    "size": "How many of what, where: for some work, or within limits",
     "sweep": "A grid or random points over any input, streamed to Parquet",
     "sensitivity": "What an answer depends on: elasticities and tornado",
     "cost": "What a system costs, as a tree that adds up",

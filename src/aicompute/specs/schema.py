@@ -101,6 +101,7 @@ ACCELERATORS = (
     _share("efficiency.decode_attention", "Share of the bf16 peak that decode attention reaches where arithmetic binds."),
     _value("exponentials", "count", "1", 0.1, 1e5, "Exponentials a clock and core (of `cores`)."),
     _value("launch", "time", "us", 0, 1e4, "Time of one kernel launch that is not hidden."),
+    _value("reliability.repair", "time", "h", 0.1, 1e4, "Time until a broken accelerator is replaced."),
     _value("reliability.mtbf", "time", "h", 10, 1e8, "Mean time between failures that stop a job, with its share of host and network."),
 )
 
@@ -201,6 +202,7 @@ STACKS = (
 
 SITES = (
     Key("country", "string", "ISO code or name.", required=True),
+    Key("jurisdiction", "string", "ISO code of the country in lower case, as suppliers have it."),
     Key("currency", "string", "ISO code of the local currency."),
     Key("eligible.vendors", "strings", "Vendors whose accelerators may run here; absent means all."),
     _value("electricity.price", "price_energy", "USD/kWh", 0, 2, "Energy at the meter, taxes that are not refunded included.", True),

@@ -1,0 +1,433 @@
+"""How many units of which system, where, and what they take: for a run in a time, for a demand, or within limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aicompute.decide.chips import made_of
+from aicompute.decide.costs import component_prices, leaves_of
+from aicompute.decide.needs import Limits, Service, Training
+from aicompute.decide.offer import Holding, Offer, Place, kept_rate, offer_of, place_of
+from aicompute.economics.energy import mean_power
+from aicompute.errors import PlanError, UsageError
+from aicompute.estimate.inputs import Sampler, architecture, runnable, specs_of
+from aicompute.estimate.result import Estimate, Metric, metric_of
+from aicompute.machine.failures import spares
+from aicompute.numerics import Array, sum_of
+from aicompute.search.compare import Options, estimate_system
+from aicompute.specs import Library, Spec
+from aicompute.workload.parameters import flops_per_token_training
+
+GROUP = 256.0
+"""Accelerators of a group that serves on its own; larger units are groups themselves."""
+MOST_UNITS = 64
+"""Units that one copy of a model may need."""
+CONFIDENCE = 0.99
+"""Share of the time in which spare units replace all that are broken."""
+TRIES = 8
+"""Cluster sizes that are estimated for a run."""
+START = 0.35
+"""Share of the peak with which the search for a size begins; where it ends does not depend on it."""
+MOST_ACCELERATORS = 2e7
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a group of units does; groups are copies of each other."""
+
+    system: str
+    estimate: Estimate
+    units: int
+    """Of a group."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A fleet of one system at one site."""
+
+    use: str
+    """train or serve."""
+    system: str
+    accelerator: str
+    site: str
+    units: float
+    spare_units: float
+    """Among them."""
+    accelerators: float
+    plan: Mapping[str, Any]
+    rate: Metric
+    """Tokens per second with everything at work; output tokens where it serves."""
+    utilisation: float
+    """Mean share of the time in use."""
+    time: float
+    """Of the run, failures included [s]; nan where it serves."""
+    users: float
+    """Served at a time at the speed of the plan; nan where it trains."""
+    per_user: float
+    """Output tokens a second of one of them."""
+    power: Metric
+    """At the meter, all at work [W]."""
+    capital: Metric
+    """Equipment with import tax, and the building [USD]."""
+    cost_rate: Metric
+    """Owning and running it [USD/s]."""
+    per_token: Metric
+    """USD a token that is wanted."""
+    run_cost: float
+    """Of the training run [USD]; nan where it serves."""
+    carbon_per_token: float
+    """Operation [kg]."""
+    abroad: float
+    """Share of the making of its chips (design, logic, memory; each a third) that is done in other countries [1]."""
+    binds: str
+    """What sets its size."""
+    reason: str = ""
+    """Why it will not do, and by how much; empty where it does."""
+    over: Mapping[str, float] = field(default_factory=dict)
+    """By limit, needed over allowed where that is above 1."""
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it does."""
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A system that cannot do the work, or may not be bought."""
+
+    use: str
+    system: str
+    reason: str
+
+
+def service_rate(lib: Library, system: str, service: Service, options: Options, most: float = math.inf) -> Rate | Refused:
+    """The best plan of a group of units that serves a model within its latency.
+
+    Parameters
+    ----------
+    lib, system, options
+    service : Service
+    most : float   Accelerators that limits allow.
+
+    Notes
+    -----
+    A group has about `GROUP` accelerators, so that experts may be spread over several nodes; fewer where the demand is met by fewer.
+    """
+    spec, _ = specs_of(lib, system)
+    unit = spec.si("accelerators")
+    units = max(math.floor(min(math.ceil(GROUP / unit), most / unit)), 1)
+    found = _served(lib, spec, service, units, options)
+    while isinstance(found, str) and units < MOST_UNITS and unit * units < GROUP:
+        units *= 2
+        found = _served(lib, spec, service, units, options)
+    if isinstance(found, str):
+        return Refused("serve", spec.id, found)
+    if service.rate is not None:
+        needed = math.ceil(service.rate * service.peak_factor / kept_rate(found).value * units)
+        while needed < units:  # a smaller group may be enough
+            smaller = _served(lib, spec, service, needed, options)
+            if not isinstance(smaller, str) and kept_rate(smaller).value >= service.rate * service.peak_factor:
+                found, units = smaller, needed
+                break
+            needed = min(2 * needed, units)
+    return Rate(spec.id, found, units)
+
+
+def _served(lib: Library, spec: Spec, service: Service, units: int, options: Options) -> Estimate | str:
+    """The estimate of a group, or why there is none."""
+    try:
+        found = estimate_system(lib, spec.id, service.model, service.workload, replace(options, accelerators=units * spec.si("accelerators")))
+    except UsageError as error:
+        return str(error)
+    return found if found.feasible else found.reason
+
+
+def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[str], limits: Limits, samples: int) -> list[Option]:
+    """A fleet that serves, at each site whose terms hold for it."""
+    found = []
+    spec, accelerator = specs_of(lib, rate.system)
+    per_group = rate.units * spec.si("accelerators")
+    each = kept_rate(rate.estimate)
+    for place in _places(lib, rate.system, sites):
+        binds = "demand"
+        if service.rate is not None:
+            groups = max(math.ceil(service.rate * service.peak_factor / each.value - 1e-9), 1)
+        else:
+            groups, binds = _most_groups(limits, lambda n: _totals(place, rate, n, per_group, 1.0 / service.peak_factor))
+        spare = _spare_units(spec, accelerator, groups * per_group)
+        if service.rate is None:  # spares come out of what the limits allow
+            while groups > 1 and _exceeds(limits, _totals(place, rate, groups, per_group, 1.0 / service.peak_factor, spare)):
+                groups -= max(groups // 200, 1)
+        use = service.rate / (groups * each.value) if service.rate is not None else 1.0 / service.peak_factor
+        found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits, samples))
+    return found
+
+
+def _spare_units(spec: Spec, accelerator: Spec, count: float) -> int:
+    """Units beside those at work, so that as many as are broken at a time can be replaced nearly always.
+
+    Notes
+    -----
+    A broken accelerator takes its unit out until it is repaired, unless the unit has spare ones of its own; engines form again with a
+    spare unit. Failures come independently: the number that is broken follows Poisson's law.
+
+    References
+    ----------
+    .. [1] C. Palm, "Analysis of the Erlang traffic formulae" (1938): units down with any law of repair times.
+    """
+    if spec.si("usable", spec.si("accelerators")) < spec.si("accelerators"):
+        return 0
+    broken = count * accelerator.si("reliability.repair") / accelerator.si("reliability.mtbf")
+    return math.ceil(float(spares(broken, CONFIDENCE)))
+
+
+@dataclass(frozen=True)
+class _Totals:
+    power: Array
+    capital: Array
+    cost_rate: Array
+    carbon: Array
+    """kg a second."""
+
+
+def _totals(place: Place, rate: Rate, groups: float, per_group: float, use: float, spare: float = 0.0) -> _Totals:
+    """What a fleet takes, at the values as they stand."""
+    count = groups * per_group + spare * place.per_unit
+    offer = offer_of(place, Holding(count, use), busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
+    return _totals_of(offer, place.site.si("carbon.intensity"))
+
+
+def _totals_of(offer: Offer, intensity: Array) -> _Totals:
+    building = offer.rated * offer.terms.facility_capital
+    mean = sum_of(mean_power(offer.busy[name], offer.idle[name], offer.utilisation) for name in offer.busy)
+    return _Totals(
+        power=sum_of(offer.busy.values()) * offer.terms.pue,
+        capital=sum_of(component_prices(offer).values()) + building,
+        cost_rate=sum_of(leaves_of(offer).values()),
+        carbon=mean * offer.terms.pue * intensity,
+    )
+
+
+def _most_groups(limits: Limits, totals: Callable[[float], _Totals]) -> tuple[int, str]:
+    """As many groups as the limits allow, at least one, and which limit says so. All limits grow with the number, nearly in proportion."""
+    if limits.budget is None and limits.power is None and limits.yearly is None:
+        return 1, "one group"
+    low, high = 1, 2
+    while high < 1 << 40 and not _exceeds(limits, totals(high)):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _exceeds(limits, totals(middle)) else (middle, high)
+    over = _exceeds(limits, totals(high))
+    return low, max(over, key=lambda name: over[name]) if over else "demand"
+
+
+def _exceeds(limits: Limits, totals: _Totals) -> dict[str, float]:
+    """Needed over allowed, of every limit that is not kept."""
+    pairs = {
+        "budget": (totals.capital, limits.budget),
+        "yearly cost": (totals.cost_rate, limits.yearly),
+        "power": (totals.power, limits.power),
+    }
+    return {name: float(need) / most for name, (need, most) in pairs.items() if most is not None and float(need) > most * (1.0 + 1e-9)}
+
+
+def _serving_option(
+    lib: Library, place: Place, rate: Rate, groups: int, per_group: float, spare: int, use: float, binds: str, limits: Limits, samples: int
+) -> Option:
+    """A fleet of so many groups, with intervals from the draws of its estimate."""
+    found, count = rate.estimate, groups * per_group + spare * place.per_unit
+    each = kept_rate(found)
+    total = metric_of(each.value * groups, None if each.draws is None else each.draws * groups, "token/s")
+    money = _money(lib, place, found, Holding(count, use), samples)
+    wanted = total.value * use
+    per_token = _over(money["cost_rate"], metric_of(wanted, None if total.draws is None else total.draws * use, "token/s"), "USD")
+    per_user = found.value("tokens_per_s_per_user")
+    over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
+    if limits.ceiling is not None and per_token.value > limits.ceiling:
+        over["cost of a token"] = per_token.value / limits.ceiling
+    return Option(
+        use="serve",
+        system=rate.system,
+        accelerator=place.accelerator.id,
+        site=place.site.id,
+        units=groups * rate.units + spare,
+        spare_units=float(spare),
+        accelerators=count,
+        plan=found.plan,
+        rate=total,
+        utilisation=use,
+        time=math.nan,
+        users=total.value / per_user,
+        per_user=per_user,
+        power=money["power"],
+        capital=money["capital"],
+        cost_rate=money["cost_rate"],
+        per_token=per_token,
+        run_cost=math.nan,
+        carbon_per_token=money["carbon"].value / wanted,
+        abroad=abroad(lib, place.accelerator, place.site),
+        binds=binds,
+        reason=_said(over),
+        over=over,
+    )
+
+
+def training_options(lib: Library, system: str, run: Training, sites: Sequence[str], limits: Limits, options: Options) -> list[Option] | Refused:
+    """A fleet that makes a run in its time, or the largest that limits allow, at each site whose terms hold for it."""
+    spec, _ = specs_of(lib, system)
+    tokens = run.workload.tokens or 0.0
+    try:
+        sized = _in_time(lib, spec, run, options) if run.within is not None else None
+    except (UsageError, PlanError) as error:
+        return Refused("train", spec.id, str(error))
+    if isinstance(sized, str):
+        return Refused("train", spec.id, sized)
+    made: list[Option] = []
+    for place in _places(lib, spec.id, sites):
+        found, binds = sized, "time"
+        if found is None:
+            largest = _within_limits(lib, place, run, limits, options)
+            if isinstance(largest, str):
+                return Refused("train", spec.id, largest)
+            found, binds = largest
+        made.append(_training_option(lib, place, found, tokens, binds, limits, options.samples))
+    return made
+
+
+def _in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estimate | str:
+    """The estimate of the smallest number of units that makes a run in its time, or why none does."""
+    unit = spec.si("accelerators")
+    accelerator = lib.load("accelerators", str(spec.get("accelerator")))
+    arch = architecture(lib.load("models", run.model))
+    flops = float(flops_per_token_training(arch, run.workload.sequence_length)) * (run.workload.tokens or 0.0)
+    peak = accelerator.si(f"peak.{runnable(accelerator, str(spec.get('precision.training.dense', 'bf16')))}")
+    guess = max(math.ceil(flops / (peak * START * (run.within or 1.0)) / unit), 1)
+    small, large = 0, 0
+    best: Estimate | None = None
+    last = f"no cluster of up to {MOST_ACCELERATORS:,.0f} accelerators is fast enough"
+    for _ in range(TRIES):
+        if guess * unit > MOST_ACCELERATORS:
+            break
+        found = estimate_system(lib, spec.id, run.model, run.workload, replace(options, accelerators=guess * unit))
+        time = found.value("run_time") if found.feasible else math.inf
+        last = found.reason or last
+        if time <= (run.within or 0.0):
+            best, large = found, guess
+        else:
+            small = max(small, guess)
+        if best is not None and large - small <= max(1, large // 100):
+            break
+        aim = math.ceil(guess * time / (run.within or 1.0) * 1.003) if math.isfinite(time) else 2 * guess
+        upper = large - 1 if best is not None else 1 << 40
+        guess = min(max(aim, small + 1), upper) if aim != guess else (small + large) // 2 if best is not None else guess + 1
+    return best if best is not None else last
+
+
+def _within_limits(lib: Library, place: Place, run: Training, limits: Limits, options: Options) -> tuple[Estimate, str] | str:
+    """The largest cluster that limits allow."""
+
+    def totals(units: float) -> _Totals:
+        return _totals_of(offer_of(place, Holding(units * place.per_unit, 1.0)), 0.0)  # at full power
+
+    units, binds = _most_groups(limits, totals)
+    units = min(units, int(MOST_ACCELERATORS / place.per_unit))
+    try:
+        found = estimate_system(lib, place.system.id, run.model, run.workload, replace(options, accelerators=units * place.per_unit))
+    except (UsageError, PlanError) as error:
+        return str(error)
+    return (found, binds) if found.feasible else found.reason
+
+
+def _training_option(lib: Library, place: Place, found: Estimate, tokens: float, binds: str, limits: Limits, samples: int) -> Option:
+    count = found.accelerators
+    rate = kept_rate(found)
+    money = _money(lib, place, found, Holding(count, 1.0), samples)
+    time = tokens / rate.value
+    over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
+    per_token = _over(money["cost_rate"], rate, "USD")
+    if limits.ceiling is not None and per_token.value > limits.ceiling:
+        over["cost of a token"] = per_token.value / limits.ceiling
+    return Option(
+        use="train",
+        system=place.system.id,
+        accelerator=place.accelerator.id,
+        site=place.site.id,
+        units=math.ceil(count / place.per_unit - 1e-9),
+        spare_units=0.0,
+        accelerators=count,
+        plan=found.plan,
+        rate=rate,
+        utilisation=1.0,
+        time=time,
+        users=math.nan,
+        per_user=math.nan,
+        power=money["power"],
+        capital=money["capital"],
+        cost_rate=money["cost_rate"],
+        per_token=per_token,
+        run_cost=money["cost_rate"].value * time,
+        carbon_per_token=money["carbon"].value / rate.value,
+        abroad=abroad(lib, place.accelerator, place.site),
+        binds=binds,
+        reason=_said(over),
+        over=over,
+    )
+
+
+def _money(lib: Library, place: Place, found: Estimate, how: Holding, samples: int) -> dict[str, Metric]:
+    """What a fleet takes, with intervals from the draws that its estimate is made of."""
+    power = found["accelerator_power"]
+    stands = _totals_of(offer_of(place, how, busy_each=power.value, tokens_rate=1.0), place.site.si("carbon.intensity"))
+    drawn: _Totals | None = None
+    if samples:
+        read = Sampler(samples)
+        busy = power.value if power.draws is None else power.draws
+        drawn = _totals_of(offer_of(place, how, read, busy, 1.0), place.site.si("carbon.intensity"))
+    units = {"power": "W", "capital": "USD", "cost_rate": "USD/s", "carbon": "kg/s"}
+    return {name: metric_of(getattr(stands, name), getattr(drawn, name) if drawn else None, unit) for name, unit in units.items()}
+
+
+def _over(above: Metric, below: Metric, unit: str) -> Metric:
+    """One metric over another, draw by draw."""
+    if above.draws is None and below.draws is None:
+        return metric_of(above.value / below.value, None, unit)
+    one, other = (metric.value if metric.draws is None else metric.draws for metric in (above, below))
+    return metric_of(above.value / below.value, one / other, unit)
+
+
+def _places(lib: Library, system: str, sites: Sequence[str]) -> list[Place]:
+    """The sites whose terms hold for a system."""
+    found = []
+    for site in sites:
+        try:
+            found.append(place_of(lib, system, site))
+        except UsageError:
+            continue
+    return found
+
+
+def abroad(lib: Library, accelerator: Spec, site: Spec) -> float:
+    """Share of the making of a chip that is done in other countries than the site's: design, logic and memory count a third each [1].
+
+    Notes
+    -----
+    Where several make the same, evenly split; whoever is not known counts as abroad.
+    """
+    made, here = made_of(accelerator), str(site.get("jurisdiction", ""))
+    known = lib.ids("suppliers")
+
+    def outside(names: Sequence[str]) -> float:
+        away = [name not in known or lib.load("suppliers", name).get("jurisdiction") != here for name in names]
+        return sum(away) / len(away) if away else 1.0
+
+    return sum(outside(names) for names in ((made.designer,), made.foundries, made.memory)) / 3.0
+
+
+def _said(over: Mapping[str, float]) -> str:
+    """The limits that are not kept, in words."""
+    return "; ".join(f"{name} {factor:.3g} times what is allowed" for name, factor in over.items())
