@@ -239,7 +239,7 @@ def compare_systems(
     counts = _allotted(lib, systems, model, w, o)
     sites = o.sites or ("us-average",)
     found = [
-        estimate_system(lib, name, model, w, replace(o, sites=(site,), accelerators=count))
+        estimate_system(lib, name, model, w, o if count == o.accelerators and len(sites) == 1 else replace(o, sites=(site,), accelerators=count))
         for site in sites
         for name, count in zip(systems, counts, strict=True)
     ]
