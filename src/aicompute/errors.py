@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class AicomputeError(ValueError):
@@ -67,5 +66,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     >>> nearest("gb200-nvl27", ["gb200-nvl72", "dgx-h100"])
     ['gb200-nvl72']
     """
+    from difflib import get_close_matches  # only for those who mistyped
+
     names = list(known)
     return get_close_matches(name.lower(), names, n=count, cutoff=0.55) or [n for n in names if name.lower() in n][:count]

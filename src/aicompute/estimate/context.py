@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,17 +47,17 @@ class Scene:
     origin: tuple[Hashable, ...] | None = field(default=None, repr=False, compare=False)
     """Library and ids that these specs come from, and the precision; None: not known."""
 
-    @property
+    @cached_property
     def per_unit(self) -> float:
         """Accelerators in a unit of sale."""
         return self.system.si("accelerators")
 
-    @property
+    @cached_property
     def devices_each(self) -> float:
         """Devices in an accelerator."""
         return self.accelerator.si("devices")
 
-    @property
+    @cached_property
     def devices(self) -> Any:
         """Devices that may work: spares of each unit stay idle."""
         usable = self.system.si("usable", self.per_unit) / self.per_unit

@@ -214,7 +214,7 @@ def in_flight_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequ
     """One pool that prefills and decodes together."""
     e = engine(s, r, plan, drafts)
     fresh = w.input_length * (1.0 - w.prefix_hit)
-    rate = in_flight_rate(e, sequences, fresh, w.output_length, w.length_variation, w.input_length * w.prefix_hit)
+    rate = in_flight_rate(e, sequences, fresh, w.output_length, w.length_variation, w.input_length * w.prefix_hit, operators=cost)
     engines = floor(s.devices / plan.devices)
     tpot = rate.tpot * r.time_factor
     total = engines * sequences / tpot

@@ -130,7 +130,13 @@ def prefill_rate(engine: Engine, sequences: Array, input_length: Array, prefix: 
 
 
 def in_flight_rate(
-    engine: Engine, sequences: Array, input_length: Array, output_length: Array, variation: Array = 0.0, prefix: Array = 0.0
+    engine: Engine,
+    sequences: Array,
+    input_length: Array,
+    output_length: Array,
+    variation: Array = 0.0,
+    prefix: Array = 0.0,
+    operators: bool = True,
 ) -> Rate:
     """An engine that prefills and decodes together, always full: steps carry the prompts that replace finished answers.
 
@@ -141,6 +147,7 @@ def in_flight_rate(
     input_length, output_length : shape (...)   New tokens of a prompt, and of an answer [1].
     variation : shape (...)                     Standard deviation over mean of lengths [1].
     prefix : shape (...)                        Tokens of each prompt found in a cache: not computed, but attended to [1].
+    operators : bool                            Whether the step should hold its operators.
 
     Returns
     -------
@@ -178,7 +185,7 @@ def in_flight_rate(
         scattered=1.0,
     )
     without, within = engine.step(alone), engine.step(with_prompts)
-    step = mixed_steps(without, within, share)
+    step = mixed_steps(without, within, share, operators)
     tpot = step.step / engine.gain
     rate = sequences / tpot
     typical = where(share < 0.5, without.step, within.step) / engine.gain

@@ -263,8 +263,8 @@ def engine_step(
     return EngineStep(step, parts, communication, exposed, everything, flops, traffic, sum(communication.values(), 0.0))
 
 
-def mixed_steps(alone: EngineStep, mixed: EngineStep, share: Array) -> EngineStep:
-    """The mean of steps of which a share carries prompts, part by part."""
+def mixed_steps(alone: EngineStep, mixed: EngineStep, share: Array, operators: bool = True) -> EngineStep:
+    """The mean of steps of which a share carries prompts, part by part; with their operators where these are wanted."""
 
     def mean(a: Array, b: Array) -> Array:
         return (1.0 - share) * a + share * b
@@ -285,7 +285,7 @@ def mixed_steps(alone: EngineStep, mixed: EngineStep, share: Array) -> EngineSte
         {name: mean(alone.parts[name], mixed.parts[name]) for name in alone.parts},
         {name: mean(alone.communication[name], mixed.communication[name]) for name in alone.communication},
         mean(alone.exposed, mixed.exposed),
-        part(alone.timed, 1.0 - share, "") + part(mixed.timed, share, "with prompts: "),
+        part(alone.timed, 1.0 - share, "") + part(mixed.timed, share, "with prompts: ") if operators else [],
         mean(alone.flops, mixed.flops),
         mean(alone.traffic, mixed.traffic),
         mean(alone.wire, mixed.wire),

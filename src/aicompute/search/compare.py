@@ -238,8 +238,9 @@ def compare_systems(
         raise UsageError("compare needs at least one system, such as cloudmatrix-384")
     counts = _allotted(lib, systems, model, w, o)
     sites = o.sites or ("us-average",)
+    same = len(sites) == 1 and not any(count != o.accelerators for count in counts)
     found = [
-        estimate_system(lib, name, model, w, replace(o, sites=(site,), accelerators=count))
+        estimate_system(lib, name, model, w, o if same else replace(o, sites=(site,), accelerators=count))
         for site in sites
         for name, count in zip(systems, counts, strict=True)
     ]

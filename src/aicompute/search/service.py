@@ -68,17 +68,18 @@ def choose_service(
 def _splits(s: Scene, w: Workload, first: best.Choice, then: best.Choice, drafts: float) -> Iterator[Pools]:
     """Pools of whole engines, the most productive first; then the pools of a fleet."""
     prompts_each = w.output_length / w.input_length
+    devices, accelerators = s.devices, s.accelerators
     found: list[tuple[float, float, float, float, float]] = []
-    for size_first, (_, share_first) in first.by_size.items():
-        one_first = share_first * s.accelerators / np.floor(s.devices / size_first) * prompts_each
-        for size_then, (_, share_then) in then.by_size.items():
-            one_then = share_then * s.accelerators / np.floor(s.devices / size_then)
-            answering = np.arange(1.0, (s.devices - size_first) // size_then + 1.0)
+    for size_then, (_, share_then) in then.by_size.items():
+        one_then = share_then * accelerators / np.floor(devices / size_then)
+        for size_first, (_, share_first) in first.by_size.items():
+            one_first = share_first * accelerators / np.floor(devices / size_first) * prompts_each
+            answering = np.arange(1.0, (devices - size_first) // size_then + 1.0)
             if not answering.size:
                 continue
-            reading = np.floor((s.devices - answering * size_then) / size_first)
+            reading = np.floor((devices - answering * size_then) / size_first)
             total = np.minimum(reading * one_first, answering * one_then)
-            k = int(np.argmax(total))
+            k = int(total.argmax())
             found.append((float(total[k]), size_first, size_then, float(reading[k]), float(answering[k])))
     found.sort(reverse=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +127,8 @@ def _factor_by_pint(unit: str) -> tuple[float, str]:
 
 def _hint(unit: str, wrong: str) -> str:
     """The tail of a message: the unit with its wrong name replaced by the nearest ones."""
+    from difflib import get_close_matches
+
     known = sorted({name for text in FACTORS for name in _TOKEN.findall(text)})
     found = [name for name in known if name.lower() == wrong.lower()]
     if re.fullmatch(r"[kKMGTP]?i?b", wrong):
