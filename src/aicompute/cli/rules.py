@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from aicompute.cli.options import common_options
+from aicompute.errors import UsageError
 
 if TYPE_CHECKING:
     from aicompute.specs import Library
+
+
+OPTIONS = {"date": "--date", "train_tokens": "--train-tokens", "sequence_length": "--seq-len", "within": "--within"}
+"""Arguments of `aicompute.api.rules` that messages name, by option."""
 
 
 @click.command("rules", short_help="Export control of chips, and thresholds of training compute")
@@ -44,9 +49,15 @@ def command(
     """  # noqa: D301
     from aicompute import api
 
-    view = api.rules(
-        names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, library=library
-    )
+    try:
+        view = api.rules(
+            names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, library=library
+        )
+    except UsageError as error:
+        for name, option in OPTIONS.items():
+            if str(error).startswith((f"{name} =", f"{name} belongs")):
+                raise UsageError(str(error).replace(name, option, 1)) from None
+        raise
     click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
     if format not in ("json", "csv"):
         for note in view.notes:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aicompute import units
 from aicompute.decide.chips import Chip, Span, chip_of, named
 from aicompute.decide.reach import Pace, Reach, pace_of, reaches, time_of
 from aicompute.decide.regimes import Rule, Standing, date_of, rules_of, standing, turning_dates
-from aicompute.decide.training_rules import Crossing, Run, crossings, run_of
+from aicompute.decide.training_rules import Crossing, Run, crossings, run_of, tokens_of
 from aicompute.errors import UsageError
 from aicompute.specs import Library
 
@@ -71,7 +70,7 @@ def answer(
         As `aicompute.api.rules`.
     """
     day = "" if date is None else date_of(date)
-    sequence, time = units.parse(sequence_length, "tokens"), time_of(within)
+    sequence, time = tokens_of(sequence_length, "sequence_length"), time_of(within)
     if not 1.0 <= sequence <= 1e9:
         raise UsageError(f"sequence_length = {sequence_length!r}: expected from 1 to 1e9 tokens")
     if train_tokens is not None and model is None:

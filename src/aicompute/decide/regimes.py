@@ -121,8 +121,8 @@ def _class_of(name: str, table: Mapping[str, object]) -> RuleClass:
             if isinstance(limit, Value):
                 tests.append((measure, comparison, limit.value))
                 sources.append(limit.source)
-    words = [str(table.get(key, "")) for key in ("label", "effect", "market", "further")]
-    return RuleClass(name, *words, tests=tuple(tests), sources=tuple(dict.fromkeys(sources)))
+    label, effect, market, further = (str(table.get(key, "")) for key in ("label", "effect", "market", "further"))
+    return RuleClass(name, label, effect, market, further, tuple(tests), tuple(dict.fromkeys(sources)))
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ class Crossing:
         return "over" if all(caught) else "open" if any(caught) else "under"
 
 
-def tokens_of(given: str | float) -> float:
-    """A number of tokens: a number, with a unit, or short as 14.8T.
+def tokens_of(given: str | float, name: str = "train_tokens") -> float:
+    """A number of tokens: a number, with a unit, or short as 14.8T; ``name`` is the argument that messages tell.
 
     Raises
     ------
@@ -96,9 +96,9 @@ def tokens_of(given: str | float) -> float:
     try:
         number = float(short[1]) * _SHORT[short[2].lower()] if short else units.parse(given, "tokens")
     except ValueError:
-        raise UsageError(f"train_tokens = {given!r}: expected a number of tokens, such as 14.8T or 14.8e12") from None
+        raise UsageError(f"{name} = {given!r}: expected a number of tokens, such as 14.8T or 14.8e12") from None
     if not 0.0 < number < 1e18:
-        raise UsageError(f"train_tokens = {given!r}: expected more than 0 and less than 1e18 tokens")
+        raise UsageError(f"{name} = {given!r}: expected more than 0 and less than 1e18 tokens")
     return number
 
 

@@ -84,9 +84,10 @@ class RulesView:
         found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "date": self.answer.date or None}
         found["accelerators"] = [_chip_record(c, s) for c, s in zip(self.chips, self.answer.standings, strict=True)]
         found["systems"] = [
-            {"id": s.id, "accelerator": s.accelerator, "accelerators": s.accelerators, "tpp": _span_record(s.tpp)} for s in self.answer.systems
+            {"id": s.id, "accelerator": s.accelerator, "accelerators": s.accelerators, "tpp": _span_record(s.tpp)}
+            for s in self.answer.systems
         ]
-        found["training"] = run_record(self.run, self.answer.crossings, self.answer.paces, self.answer.reaches, self.answer.within, self.answer.date)
+        found["training"] = run_record(self.answer)
         found["notes"] = self.notes
         cleaned: dict[str, Any] = clean(found)
         return cleaned
@@ -97,8 +98,8 @@ class RulesView:
         found = [DISCLAIMER]
         if self.chips:
             found.append(
-                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question. The "
-                "computers that hold a chip have its letter (4A090)."
+                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question. "
+                "The computers that hold a chip have its letter (4A090)."
             )
             last = max((rule.effective for rule in self.answer.rules if rule.effective), default="")
             found.append(f"The newest rule on chips in the specs is of {last}.")
@@ -120,7 +121,7 @@ class RulesView:
             blocks += self._side_by_side() if len(self.chips) <= _SIDE_BY_SIDE else self._rows()
         if self.answer.systems:
             blocks += self._totals()
-        blocks += run_blocks(self.run, self.answer.crossings, self.answer.paces, self.answer.reaches, self.answer.within, self.answer.date)
+        blocks += run_blocks(self.answer)
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         title = "Rules on chips" if self.chips and not self.run else "Rules on a training run" if not self.chips else "Rules"
@@ -156,7 +157,7 @@ class RulesView:
         a = self.answer
         rows: list[list[Cell]] = [[s.id, f"{s.accelerators:,.0f}", s.accelerator, _number(s.tpp)] for s in a.systems]
         blocks: list[Table | Prose] = [Table(["system", "chips", "accelerator", "TPP of a unit"], rows, "A unit of each system")]
-        for rule, c in ((rule, c) for rule in a.country for c in rule.classes):
+        for rule, c in [(each, c) for each in a.country for c in each.classes]:
             for limit in (limit for name, _, limit in c.tests if name == "country_tpp"):
                 held = joined(f"{limit / s.tpp.value:,.0f} units of {s.id}" for s in a.systems)
                 state = rule.state(a.date) if a.date and a.date < rule.effective else rule.ended or rule.standing
@@ -165,7 +166,7 @@ class RulesView:
 
     def _csv(self) -> str:
         """A row a chip and date, or a row a rule on a training run."""
-        if self.run is not None and self.chips and not self.answer.systems:
+        if self.run is not None and self.chips:
             raise UsageError("csv holds one table; ask for chips and for a training run one after the other")
         if self.run is not None:
             return comma_separated(*run_rows(self.run, self.answer.crossings))
