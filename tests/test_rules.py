@@ -311,6 +311,39 @@ def test_the_smallest_cluster_is_at_least_that_at_the_peak() -> None:
     assert all(reach.likely is None for reach in bare.answer.reaches)
 
 
+def test_a_published_run_is_found_by_its_name() -> None:
+    assert run_of(library, "Pangu Ultra") == run_of(library, "pangu-ultra-135b")
+    assert run_of(library, "Pangu Ultra MoE (other token count)").tokens == 19e12
+    assert run_of(library, "Pangu Ultra MoE").tokens == 13.2e12
+
+
+def test_a_cluster_of_a_rule_is_counted_in_accelerators() -> None:
+    text = str(ac.rules("dgx-h100", model="grok-3"))
+    peak = ac.rules("dgx-h100", model="grok-3").answer.paces[0].peak
+    assert f"{math.ceil(1e20 / peak):,.0f} of dgx-h100" in text
+
+
+def test_rules_of_another_jurisdiction_stand_apart(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "sources.toml").write_text('[act]\ntitle = "Act"\n', encoding="utf-8")
+    (tmp_path / "rules" / "xx-chips.toml").write_text(
+        'name = "Here, chips"\njurisdiction = "xx"\ninstrument = "I"\nsubject = "chip"\nrole = "class"\nstanding = "law"\n'
+        'effective = "2024-01-01"\nsource = "act"\n[classes.a]\nlabel = "large"\neffect = "licence"\n'
+        'tpp.at_least = { value = 1000, unit = "1", kind = "datasheet", source = "act" }\n',
+        encoding="utf-8",
+    )
+    here = ac.rules("h20", date="2025-01-01", jurisdiction="xx", specs=tmp_path)
+    assert here.standing("nvidia-h20").labels == ("large",)
+    assert ac.rules("h20", date="2025-01-01", specs=tmp_path).standing("nvidia-h20").labels == ("none",)
+    with pytest.raises(UnknownNameError, match="jurisdiction with rules on chips 'yy'"):
+        ac.rules("h20", jurisdiction="yy")
+
+
+def test_a_threshold_can_be_changed() -> None:
+    text = shown("rules", "h20", "--date", "2024-01-01", "--set", "us-3a090-2023.classes.b1.tpp.at_least=2000")
+    assert "b.1" in text
+
+
 def test_tokens_are_read() -> None:
     assert tokens_of("14.8T") == tokens_of("14.8e12") == tokens_of(14.8e12) == 14.8e12
     assert tokens_of("300 B") == 3e11

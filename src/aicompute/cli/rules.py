@@ -25,6 +25,7 @@ OPTIONS = {"date": "--date", "train_tokens": "--train-tokens", "sequence_length"
 @click.option("--train-tokens", metavar="TOKENS", help="Tokens it is trained on, such as 14.8T [as published].")
 @click.option("--seq-len", default="4096", show_default=True, metavar="TOKENS", help="Tokens that attend to one another.")
 @click.option("--within", default="90 days", show_default=True, metavar="TIME", help="Time in which a system is to reach a threshold.")
+@click.option("--jurisdiction", default="us", show_default=True, metavar="CODE", help="Whose rules on chips.")
 @common_options
 def command(
     names: Sequence[str],
@@ -33,6 +34,7 @@ def command(
     train_tokens: str | None,
     seq_len: str,
     within: str,
+    jurisdiction: str,
     format: str,
     library: Library,
 ) -> None:
@@ -51,8 +53,9 @@ def command(
 
     try:
         view = api.rules(
-            names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, library=library
-        )
+            names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, jurisdiction=jurisdiction,
+            library=library,
+        )  # fmt: skip
     except UsageError as error:
         for name, option in OPTIONS.items():
             if str(error).startswith((f"{name} =", f"{name} belongs")):

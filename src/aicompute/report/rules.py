@@ -81,7 +81,8 @@ class RulesView:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as ``--format json`` writes it."""
-        found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "date": self.answer.date or None}
+        a = self.answer
+        found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "jurisdiction": a.jurisdiction, "date": a.date or None}
         found["accelerators"] = [_chip_record(c, s) for c, s in zip(self.chips, self.answer.standings, strict=True)]
         found["systems"] = [
             {"id": s.id, "accelerator": s.accelerator, "accelerators": s.accelerators, "tpp": _span_record(s.tpp)}
@@ -136,7 +137,7 @@ class RulesView:
         heads = ["", *(chip.id for chip in self.chips)]
         return [
             Table(heads, rows, "What counts"),
-            Table(["from" if not self.answer.date else "on", *heads[1:]], stands, "Class under United States export control"),
+            Table(["on" if self.answer.date else "from", *heads[1:]], stands, f"Class under export control ({self.answer.jurisdiction})"),
             Prose(_meanings(self.answer.standings), "What the classes mean"),
         ]
 

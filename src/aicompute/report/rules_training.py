@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def run_blocks(a: RulesAnswer) -> list[Table | Prose]:
         blocks.append(Prose([("counted as", run.basis), *_consequences(a.crossings, date), *_told(run)]))
     if a.reaches:
         blocks.append(_reach_table(a.reaches, a.within))
-        blocks.append(Prose([("", said) for said in _pace_words(a.paces, run)]))
+        blocks.append(Prose([("", said) for said in (*_pace_words(a.paces, run), *_cluster_words(a))]))
     return blocks
 
 
@@ -107,11 +108,21 @@ def _pace_words(paces: Sequence[Pace], run: Run | None) -> list[str]:
     for p in paces:
         peak = f"{p.system}: {format_si(p.peak, 'FLOP/s', 4)} dense at {p.precision} an accelerator"
         if p.utilisation is None:
-            found.append(f"- {peak}; at the peak no cluster is smaller, and none gets there. Name a --model for its rate.")
+            found.append(f"- {peak}; no estimate of its rate with {run.name if run else 'a model'}, and none gets to its peak.")
         else:
             said = run.name if run else "the model"
             reached = f"{p.utilisation:.0%} of it (6 N, failures included) on {p.accelerators:,.0f} accelerators"
             found.append(f"- {peak}; {said} reaches {reached}.")
+    return found
+
+
+def _cluster_words(a: RulesAnswer) -> list[str]:
+    """How many accelerators reach the peak that a rule names for a cluster."""
+    found = []
+    for rule, limit in [(c.rule, limit) for c in a.crossings for each in c.rule.classes for name, _, limit in each.tests if name == "peak"]:
+        held = joined(f"{math.ceil(limit / p.peak):,.0f} of {p.system} at {p.precision}" for p in a.paces)
+        state = rule.state(a.date) if a.date else rule.dates
+        found.append(f"- {rule.id} ({state}) speaks of clusters of {flop(limit)} FLOP/s in one data centre: {held}.")
     return found
 
 
