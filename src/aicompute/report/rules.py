@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +99,7 @@ class RulesView:
         found = [DISCLAIMER]
         if self.chips:
             found.append(
-                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question. "
-                "The computers that hold a chip have its letter (4A090)."
+                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question."
             )
             last = max((rule.effective for rule in self.answer.rules if rule.effective), default="")
             found.append(f"The newest rule on chips in the specs is of {last}.")
@@ -123,11 +122,20 @@ class RulesView:
         if self.answer.systems:
             blocks += self._totals()
         blocks += run_blocks(self.answer)
+        blocks.append(Prose(self._sources(), "Rules and their sources"))
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         title = "Rules on chips" if self.chips and not self.run else "Rules on a training run" if not self.chips else "Rules"
         when = f"On {self.answer.date}. " if self.answer.date else ""
         return Sheet(title, f"{when}For information; no legal advice.", blocks)
+
+    def _sources(self) -> list[tuple[str, str]]:
+        """The rules that spoke, with their sources and what a reader should know of them."""
+        spoke = [one.judgement.rule for each in self.answer.standings for one in each if one.judgement is not None]
+        spoke += [review.rule for each in self.answer.standings for one in each for review in one.reviews]
+        spoke += [crossing.rule for crossing in self.answer.crossings]
+        known = self.library.sources()
+        return [(rule.id, ". ".join(part for part in (_title(known, rule.source), rule.notes) if part)) for rule in dict.fromkeys(spoke)]
 
     def _side_by_side(self) -> list[Table | Prose]:
         """A column a chip."""
@@ -176,6 +184,13 @@ class RulesView:
             "transfer_rate [GB/s]", "memory_bandwidth [GB/s]", "date", "class", "possible", "reviews",
         ]  # fmt: skip
         return comma_separated(heads, [_csv_row(c, s) for c, each in zip(self.chips, self.answer.standings, strict=True) for s in each])
+
+
+def _title(known: Mapping[str, Any], source: str) -> str:
+    """A source with its date, where the bibliography has them."""
+    entry = known.get(source, {})
+    title, date = str(entry.get("title", source)), str(entry.get("date", ""))
+    return title if date in title else f"{title}, {date}"
 
 
 def _facts(chip: Chip, lib: Library) -> dict[str, Cell]:

@@ -64,12 +64,11 @@ def status(crossing: Crossing, date: str) -> str:
 
 
 def _consequences(crossings: Sequence[Crossing], date: str) -> list[tuple[str, str]]:
-    """What follows where the run is over a threshold that counts, or may be, and what there is instead of a threshold."""
+    """What follows where the run is over a threshold that counts, or may be."""
     found = []
-    for c in (c for c in crossings if not date or c.threshold is None or c.rule.binds(date)):
+    for c in (c for c in crossings if not date or c.rule.binds(date)):
         hits = [each for each in c.judgement.possible if each is not None] if c.judgement else []
         if not hits:
-            found += [] if c.threshold else [(c.rule.id, f"{c.rule.name}. {c.rule.notes}")]
             continue
         lowest = hits[-1]
         further = f"; only if: {lowest.further}" if lowest.further else ""
