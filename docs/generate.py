@@ -33,6 +33,7 @@ import heldout  # noqa: E402
 
 SOURCE = ROOT / "src" / "aicompute"
 ROOMS = ("workload", "machine", "plan", "economics", "policy")
+KINDS = ("accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers")
 LONGEST_EQUATION = 200
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -356,7 +357,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "blind": blind,
     "formulas": formula_tables,
     "common": common_table,
-    **{kind: (lambda kind=kind: schema_table(kind)) for kind in ("accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers")},
+    **{kind: (lambda kind=kind: schema_table(kind)) for kind in KINDS},
     "units": unit_words,
     "generic-training": lambda: stack_table("generic-training"),
     "generic-serving": lambda: stack_table("generic-serving"),

@@ -162,6 +162,8 @@ def halves(folder: Path) -> Library:
         value("memory.cache", "MB", 1e6),
         "[power]",
         value("power.tdp", "W", 1.0),
+        "[carbon]",
+        value("carbon.embodied", "kg", 1.0),
         "[reliability]",
         value("reliability.mtbf", "h", 3600.0, 2.0),
     ]

@@ -258,6 +258,7 @@ def rules(
     train_tokens: str | float | None = None,
     sequence_length: Any = 4096,
     within: str | float = "90 days",
+    jurisdiction: str = "us",
     specs: Folders = (),
     set: Mapping[str, Any] | None = None,
     library: Library | None = None,
@@ -272,6 +273,7 @@ def rules(
     train_tokens : str or float  Tokens it is trained on, such as "14.8T". Default: as published.
     sequence_length : int       Tokens that attend to one another, for the higher count.
     within : str                Time in which a system named beside a model is to reach a threshold.
+    jurisdiction : str          Whose rules on chips, of those in the specs.
     specs, set, library         As of `compare`.
 
     Returns
@@ -296,7 +298,7 @@ def rules(
 
     lib = changed(_library(specs, library), set)
     asked = [names] if isinstance(names, str) else [str(name) for name in names]
-    return RulesView(answer(lib, asked, date, model, train_tokens, sequence_length, within), lib)
+    return RulesView(answer(lib, asked, date, model, train_tokens, sequence_length, within, jurisdiction), lib)
 
 
 def supply(

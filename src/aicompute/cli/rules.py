@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from aicompute.cli.options import common_options
+from aicompute.errors import UsageError
 
 if TYPE_CHECKING:
     from aicompute.specs import Library
+
+
+OPTIONS = {"date": "--date", "train_tokens": "--train-tokens", "sequence_length": "--seq-len", "within": "--within"}
+"""Arguments of `aicompute.api.rules` that messages name, by option."""
 
 
 @click.command("rules", short_help="Export control of chips, and thresholds of training compute")
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--train-tokens", metavar="TOKENS", help="Tokens it is trained on, such as 14.8T [as published].")
 @click.option("--seq-len", default="4096", show_default=True, metavar="TOKENS", help="Tokens that attend to one another.")
 @click.option("--within", default="90 days", show_default=True, metavar="TIME", help="Time in which a system is to reach a threshold.")
+@click.option("--jurisdiction", default="us", show_default=True, metavar="CODE", help="Whose rules on chips.")
 @common_options
 def command(
     names: Sequence[str],
@@ -28,6 +34,7 @@ def command(
     train_tokens: str | None,
     seq_len: str,
     within: str,
+    jurisdiction: str,
     format: str,
     library: Library,
 ) -> None:
@@ -44,9 +51,16 @@ def command(
     """  # noqa: D301
     from aicompute import api
 
-    view = api.rules(
-        names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, library=library
-    )
+    try:
+        view = api.rules(
+            names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, jurisdiction=jurisdiction,
+            library=library,
+        )  # fmt: skip
+    except UsageError as error:
+        for name, option in OPTIONS.items():
+            if str(error).startswith((f"{name} =", f"{name} belongs")):
+                raise UsageError(str(error).replace(name, option, 1)) from None
+        raise
     click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
     if format not in ("json", "csv"):
         for note in view.notes:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aicompute import units
 from aicompute.decide.chips import Chip, Span, chip_of, named
 from aicompute.decide.reach import Pace, Reach, pace_of, reaches, time_of
 from aicompute.decide.regimes import Rule, Standing, date_of, rules_of, standing, turning_dates
-from aicompute.decide.training_rules import Crossing, Run, crossings, run_of
-from aicompute.errors import UsageError
+from aicompute.decide.training_rules import Crossing, Run, crossings, run_of, tokens_of
+from aicompute.errors import UnknownNameError, UsageError
 from aicompute.specs import Library
 
 
@@ -38,6 +37,8 @@ class RulesAnswer:
     """On chips."""
     country: tuple[Rule, ...]
     """On all chips of a country."""
+    jurisdiction: str
+    """Whose rules on chips."""
     date: str
     """Asked for; empty: every day on which something changed."""
     run: Run | None
@@ -56,6 +57,7 @@ def answer(
     train_tokens: str | float | None = None,
     sequence_length: Any = 4096,
     within: str | float = "90 days",
+    jurisdiction: str = "us",
 ) -> RulesAnswer:
     """What rules say of chips, systems and a training run.
 
@@ -63,7 +65,7 @@ def answer(
     ----------
     lib : Library
     names : sequence of str   Accelerators or systems; none, and no model: every accelerator.
-    date, model, train_tokens, sequence_length, within   As of `aicompute.api.rules`.
+    date, model, train_tokens, sequence_length, within, jurisdiction   As of `aicompute.api.rules`.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def answer(
         As `aicompute.api.rules`.
     """
     day = "" if date is None else date_of(date)
-    sequence, time = units.parse(sequence_length, "tokens"), time_of(within)
+    sequence, time = tokens_of(sequence_length, "sequence_length"), time_of(within)
     if not 1.0 <= sequence <= 1e9:
         raise UsageError(f"sequence_length = {sequence_length!r}: expected from 1 to 1e9 tokens")
     if train_tokens is not None and model is None:
@@ -82,7 +84,7 @@ def answer(
     chips = tuple(chip_of(lib, identifier) for identifier in dict.fromkeys(chip for chip, _ in asked))
     systems = list(dict.fromkeys(system for _, system in asked if system))
     run = None if model is None else run_of(lib, model, train_tokens, sequence)
-    on_chips, on_training = rules_of(lib, "chip"), rules_of(lib, "training")
+    on_chips, on_training = chip_rules(lib, jurisdiction), rules_of(lib, "training")
     dates = (day,) if day else tuple(turning_dates(on_chips))
     counted = run.name if run is not None and run.tokens and run.name in lib.ids("models") else None
     paces = tuple(pace_of(lib, system, counted) for system in systems) if run is not None else ()
@@ -92,7 +94,8 @@ def answer(
         dates=dates,
         standings=tuple(tuple(standing(on_chips, chip, each) for each in dates) for chip in chips),
         rules=tuple(on_chips),
-        country=tuple(rules_of(lib, "country")),
+        country=tuple(rule for rule in rules_of(lib, "country") if rule.jurisdiction == jurisdiction),
+        jurisdiction=jurisdiction,
         date=day,
         run=run,
         crossings=tuple(crossings(lib, run)) if run is not None else (),
@@ -100,6 +103,21 @@ def answer(
         reaches=tuple(reach for pace in paces for reach in reaches(pace, on_training, time)),
         within=time,
     )
+
+
+def chip_rules(lib: Library, jurisdiction: str) -> list[Rule]:
+    """The rules on chips of a jurisdiction, the oldest first.
+
+    Raises
+    ------
+    UnknownNameError
+        The specs have none of it.
+    """
+    every = rules_of(lib, "chip")
+    found = [rule for rule in every if rule.jurisdiction == jurisdiction]
+    if not found:
+        raise UnknownNameError("jurisdiction with rules on chips", jurisdiction, dict.fromkeys(rule.jurisdiction for rule in every))
+    return found
 
 
 def _total(lib: Library, system: str, chips: Sequence[Chip]) -> SystemTotal:

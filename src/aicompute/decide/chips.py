@@ -106,7 +106,8 @@ def chip_of(lib: Library, identifier: str) -> Chip:
     area = span_of(spec, "silicon.area")
     density = UNKNOWN
     if area is not UNKNOWN:
-        density = Span(*(performance_density(t, a) for t, a in ((tpp.value, area.value), (tpp.low, area.high), (tpp.high, area.low))))
+        pairs = ((tpp.value, area.value), (tpp.low, area.high), (tpp.high, area.low))
+        density = Span(*(float(performance_density(t, a)) for t, a in pairs))
     return Chip(
         id=spec.id,
         name=spec.name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aicompute import units
 from aicompute.decide.regimes import Rule
 from aicompute.decide.training_rules import training_thresholds
-from aicompute.errors import UsageError
+from aicompute.errors import UnitError, UsageError
 from aicompute.estimate import workload as workloads
 from aicompute.estimate.inputs import architecture, runnable, specs_of
 from aicompute.policy.training_compute import accelerators_to_reach, time_to_reach
@@ -64,7 +64,10 @@ def time_of(within: str | float) -> float:
     UsageError
         Not a time, or not above 0.
     """
-    time = units.parse(within, "time")
+    try:
+        time = units.parse(within, "time")
+    except UnitError as error:
+        raise UnitError(f"within = {error}") from None
     if not 0.0 < time < math.inf:
         raise UsageError(f"within = {within!r}: expected a time above 0, such as {WITHIN!r}")
     return time

@@ -121,8 +121,8 @@ def _class_of(name: str, table: Mapping[str, object]) -> RuleClass:
             if isinstance(limit, Value):
                 tests.append((measure, comparison, limit.value))
                 sources.append(limit.source)
-    words = [str(table.get(key, "")) for key in ("label", "effect", "market", "further")]
-    return RuleClass(name, *words, tests=tuple(tests), sources=tuple(dict.fromkeys(sources)))
+    label, effect, market, further = (str(table.get(key, "")) for key in ("label", "effect", "market", "further"))
+    return RuleClass(name, label, effect, market, further, tuple(tests), tuple(dict.fromkeys(sources)))
 
 
 @dataclass(frozen=True)
@@ -217,11 +217,12 @@ def standing(rules: Sequence[Rule], chip: Chip, date: str) -> Standing:
 
     Parameters
     ----------
-    rules : sequence of Rule   On chips, the oldest first.
+    rules : sequence of Rule   On chips, of one jurisdiction, the oldest first.
     chip : Chip
     date : str                 As `date_of` gives it.
     """
-    judgement = next((judge(r, chip.measures, chip.market) for r in rules if r.role == "class" and r.binds(date)), None)
+    sorting = [r for r in rules if r.role == "class" and r.binds(date)]
+    judgement = judge(sorting[-1], chip.measures, chip.market) if sorting else None  # the newest counts
     keys = {f"{judgement.rule.id}/{c.id}" for c in judgement.possible if c is not None} if judgement else set()
     certain = judgement is None or (judgement.certain and judgement.possible[0] is not None)
     reviews: list[Review] = []

@@ -96,13 +96,13 @@ def fleet_of(given: Mapping[str, float] | Sequence[str] | str) -> dict[str, floa
     >>> fleet_of(["cloudmatrix-384=10", "gb200-nvl72"])
     {'cloudmatrix-384': 10.0, 'gb200-nvl72': 1.0}
     """
-    pairs: list[tuple[str, object]] = []
+    pairs: list[tuple[str, float | str]] = []
     if isinstance(given, Mapping):
         pairs = list(given.items())
     else:
         for text in [given] if isinstance(given, str) else given:
-            name, _, count = str(text).partition("=")
-            pairs.append((name.strip(), count.strip() if "=" in text else 1.0))
+            before, equals, after = text.partition("=")
+            pairs.append((before.strip(), after.strip() if equals else 1.0))
     if not pairs:
         raise UsageError("supply needs at least one system, such as cloudmatrix-384 or gb200-nvl72=10")
     fleet: dict[str, float] = {}
@@ -204,6 +204,6 @@ def _most(capital: np.ndarray, sources: np.ndarray) -> float:
         choices = [np.array([next(k for k in order if row[k])]) for row in sources]
     best = 0.0
     for split in itertools.product(*choices):
-        amounts = np.bincount(np.array(split), weights=capital, minlength=sources.shape[1])
+        amounts = np.bincount(np.array(split), weights=capital, minlength=sources.shape[1]).astype(float)
         best = max(best, float(herfindahl(amounts)))
     return best

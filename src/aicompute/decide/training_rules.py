@@ -79,8 +79,8 @@ class Crossing:
         return "over" if all(caught) else "open" if any(caught) else "under"
 
 
-def tokens_of(given: str | float) -> float:
-    """A number of tokens: a number, with a unit, or short as 14.8T.
+def tokens_of(given: str | float, name: str = "train_tokens") -> float:
+    """A number of tokens: a number, with a unit, or short as 14.8T; ``name`` is the argument that messages tell.
 
     Raises
     ------
@@ -96,9 +96,9 @@ def tokens_of(given: str | float) -> float:
     try:
         number = float(short[1]) * _SHORT[short[2].lower()] if short else units.parse(given, "tokens")
     except ValueError:
-        raise UsageError(f"train_tokens = {given!r}: expected a number of tokens, such as 14.8T or 14.8e12") from None
+        raise UsageError(f"{name} = {given!r}: expected a number of tokens, such as 14.8T or 14.8e12") from None
     if not 0.0 < number < 1e18:
-        raise UsageError(f"train_tokens = {given!r}: expected more than 0 and less than 1e18 tokens")
+        raise UsageError(f"{name} = {given!r}: expected more than 0 and less than 1e18 tokens")
     return number
 
 
@@ -143,13 +143,14 @@ def run_of(lib: Library, model: str, tokens: str | float | None = None, sequence
     UsageError
         No tokens are given and none are published, or tokens are given for a model whose architecture is not known.
     """
+    named = {normal(one.model): one for one in published_runs()}.get(normal(model))
     try:
-        spec = lib.load("models", model)
+        spec = lib.load("models", model if named is None else named.model_id or model)
     except UnknownNameError:
-        return _told(lib, model, tokens)
+        return _told(lib, model, named, tokens)
     known = tuple(one for one in published_runs() if one.model_id == spec.id)
     if tokens is None:
-        count = next((one.tokens for one in known if one.tokens), None)
+        count = next((one.tokens for one in (named, *known) if one is not None and one.tokens), None)
         if count is None:
             said = next((one for one in known if one.flop), None)
             if said is not None and said.flop is not None:
@@ -165,12 +166,10 @@ def run_of(lib: Library, model: str, tokens: str | float | None = None, sequence
     return Run(spec.id, count, Span(plain, min(plain, attending), max(plain, attending)), basis, known)
 
 
-def _told(lib: Library, model: str, tokens: str | float | None) -> Run:
+def _told(lib: Library, model: str, found: Published | None, tokens: str | float | None) -> Run:
     """A run that is only known by what was published."""
-    by_name = {normal(one.model): one for one in published_runs() if not one.model_id}
-    found = by_name.get(normal(model))
     if found is None:
-        raise UnknownNameError("model", model, [*lib.ids("models"), *by_name])
+        raise UnknownNameError("model", model, [*lib.ids("models"), *(normal(one.model) for one in published_runs())])
     if tokens is not None:
         raise UsageError(f"the architecture of {found.model} is not known, so train_tokens cannot be counted; leave it out")
     if found.flop is None:

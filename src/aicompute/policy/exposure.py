@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.numerics import Array
+Floats = NDArray[np.float64]
 
 
-def herfindahl(shares: NDArray[np.float64]) -> Array:
+def herfindahl(shares: Floats) -> Floats:
     r"""Herfindahl-Hirschman index of shares.
 
     Parameters
@@ -37,11 +37,11 @@ def herfindahl(shares: NDArray[np.float64]) -> Array:
     """
     amounts = np.asarray(shares, dtype=float)
     total = np.sum(amounts, axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        return np.sum(np.where(total > 0.0, amounts / np.where(total > 0.0, total, 1.0), np.nan) ** 2, axis=-1)
+    parts = np.where(total > 0.0, amounts / np.where(total > 0.0, total, 1.0), np.nan)
+    return np.asarray(np.sum(parts**2, axis=-1))
 
 
-def dependence(capital: NDArray[np.float64], sources: NDArray[np.float64]) -> tuple[Array, Array, Array]:
+def dependence(capital: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
     """Share of capital that hangs on each supplier: on it alone, at an even split, and at all.
 
     Parameters
@@ -83,7 +83,7 @@ def dependence(capital: NDArray[np.float64], sources: NDArray[np.float64]) -> tu
     return alone, even, weights @ makes
 
 
-def largest_share(shares: NDArray[np.float64]) -> Array:
+def largest_share(shares: Floats) -> Floats:
     """The largest of some shares.
 
     Parameters
@@ -103,4 +103,4 @@ def largest_share(shares: NDArray[np.float64]) -> Array:
     >>> float(largest_share(np.array([0.2, 0.5, 0.3])))
     0.5
     """
-    return np.max(np.asarray(shares, dtype=float), axis=-1)
+    return np.asarray(np.max(np.asarray(shares, dtype=float), axis=-1))

@@ -59,7 +59,7 @@ def compute_by_hardware(accelerators: Array, time: Array, peak: Array, utilisati
 
     References
     ----------
-    .. [1] J. Sevilla et al., "Compute trends across three eras of machine learning", arXiv 2202.05924 (2022): estimate from hardware and time.
+    .. [1] J. Sevilla et al., "Compute trends across three eras of machine learning", arXiv 2202.05924 (2022): count from hardware and time.
 
     Examples
     --------

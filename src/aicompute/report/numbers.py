@@ -68,7 +68,7 @@ DISPLAYS: Mapping[str, Display] = {
     "carbon_per_token": Display("CO2", ((1e-9, "g/M tokens"),), "carbon_per_million_tokens", "kg/Mtoken", 1e-6),
     "embodied_carbon_per_token": Display("CO2, making", ((1e-9, "g/M tokens"),), "embodied_carbon_per_million_tokens", "kg/Mtoken", 1e-6),
     "run_carbon": Display("CO2 of the run", ((1e3, "t"),), "run_carbon", "kg"),
-    "run_embodied_carbon": Display("CO2, making", ((1e3, "t"),), "run_embodied_carbon", "kg"),
+    "run_embodied_carbon": Display("CO2, making, run", ((1e3, "t"),), "run_embodied_carbon", "kg"),
 }
 """Every metric in the order of the tables. JSON speaks of the system's power, capex and interconnect, as its schema says."""
 

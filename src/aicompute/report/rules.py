@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,12 +81,14 @@ class RulesView:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as ``--format json`` writes it."""
-        found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "date": self.answer.date or None}
+        a = self.answer
+        found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "jurisdiction": a.jurisdiction, "date": a.date or None}
         found["accelerators"] = [_chip_record(c, s) for c, s in zip(self.chips, self.answer.standings, strict=True)]
         found["systems"] = [
-            {"id": s.id, "accelerator": s.accelerator, "accelerators": s.accelerators, "tpp": _span_record(s.tpp)} for s in self.answer.systems
+            {"id": s.id, "accelerator": s.accelerator, "accelerators": s.accelerators, "tpp": _span_record(s.tpp)}
+            for s in self.answer.systems
         ]
-        found["training"] = run_record(self.run, self.answer.crossings, self.answer.paces, self.answer.reaches, self.answer.within, self.answer.date)
+        found["training"] = run_record(self.answer)
         found["notes"] = self.notes
         cleaned: dict[str, Any] = clean(found)
         return cleaned
@@ -97,8 +99,7 @@ class RulesView:
         found = [DISCLAIMER]
         if self.chips:
             found.append(
-                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question. The "
-                "computers that hold a chip have its letter (4A090)."
+                "The class is what the formula gives; whether the rules of a country reach a chip made elsewhere is another question."
             )
             last = max((rule.effective for rule in self.answer.rules if rule.effective), default="")
             found.append(f"The newest rule on chips in the specs is of {last}.")
@@ -120,12 +121,21 @@ class RulesView:
             blocks += self._side_by_side() if len(self.chips) <= _SIDE_BY_SIDE else self._rows()
         if self.answer.systems:
             blocks += self._totals()
-        blocks += run_blocks(self.run, self.answer.crossings, self.answer.paces, self.answer.reaches, self.answer.within, self.answer.date)
+        blocks += run_blocks(self.answer)
+        blocks.append(Prose(self._sources(), "Rules and their sources"))
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         title = "Rules on chips" if self.chips and not self.run else "Rules on a training run" if not self.chips else "Rules"
         when = f"On {self.answer.date}. " if self.answer.date else ""
         return Sheet(title, f"{when}For information; no legal advice.", blocks)
+
+    def _sources(self) -> list[tuple[str, str]]:
+        """The rules that spoke, with their sources and what a reader should know of them."""
+        spoke = [one.judgement.rule for each in self.answer.standings for one in each if one.judgement is not None]
+        spoke += [review.rule for each in self.answer.standings for one in each for review in one.reviews]
+        spoke += [crossing.rule for crossing in self.answer.crossings]
+        known = self.library.sources()
+        return [(rule.id, ". ".join(part for part in (_title(known, rule.source), rule.notes) if part)) for rule in dict.fromkeys(spoke)]
 
     def _side_by_side(self) -> list[Table | Prose]:
         """A column a chip."""
@@ -135,7 +145,7 @@ class RulesView:
         heads = ["", *(chip.id for chip in self.chips)]
         return [
             Table(heads, rows, "What counts"),
-            Table(["from" if not self.answer.date else "on", *heads[1:]], stands, "Class under United States export control"),
+            Table(["on" if self.answer.date else "from", *heads[1:]], stands, f"Class under export control ({self.answer.jurisdiction})"),
             Prose(_meanings(self.answer.standings), "What the classes mean"),
         ]
 
@@ -156,7 +166,7 @@ class RulesView:
         a = self.answer
         rows: list[list[Cell]] = [[s.id, f"{s.accelerators:,.0f}", s.accelerator, _number(s.tpp)] for s in a.systems]
         blocks: list[Table | Prose] = [Table(["system", "chips", "accelerator", "TPP of a unit"], rows, "A unit of each system")]
-        for rule, c in ((rule, c) for rule in a.country for c in rule.classes):
+        for rule, c in [(each, c) for each in a.country for c in each.classes]:
             for limit in (limit for name, _, limit in c.tests if name == "country_tpp"):
                 held = joined(f"{limit / s.tpp.value:,.0f} units of {s.id}" for s in a.systems)
                 state = rule.state(a.date) if a.date and a.date < rule.effective else rule.ended or rule.standing
@@ -165,7 +175,7 @@ class RulesView:
 
     def _csv(self) -> str:
         """A row a chip and date, or a row a rule on a training run."""
-        if self.run is not None and self.chips and not self.answer.systems:
+        if self.run is not None and self.chips:
             raise UsageError("csv holds one table; ask for chips and for a training run one after the other")
         if self.run is not None:
             return comma_separated(*run_rows(self.run, self.answer.crossings))
@@ -174,6 +184,13 @@ class RulesView:
             "transfer_rate [GB/s]", "memory_bandwidth [GB/s]", "date", "class", "possible", "reviews",
         ]  # fmt: skip
         return comma_separated(heads, [_csv_row(c, s) for c, each in zip(self.chips, self.answer.standings, strict=True) for s in each])
+
+
+def _title(known: Mapping[str, Any], source: str) -> str:
+    """A source with its date, where the bibliography has them."""
+    entry = known.get(source, {})
+    title, date = str(entry.get("title", source)), str(entry.get("date", ""))
+    return title if date in title else f"{title}, {date}"
 
 
 def _facts(chip: Chip, lib: Library) -> dict[str, Cell]:

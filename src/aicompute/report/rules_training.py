@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from aicompute.decide.answer import RulesAnswer
 from aicompute.decide.reach import Pace, Reach
 from aicompute.decide.training_rules import Crossing, Run
 from aicompute.report.sheet import Prose, Table, joined
@@ -16,22 +18,21 @@ _SIGN = {"at_least": ">=", "above": ">", "below": "<"}
 _DAY, _YEAR = 86400.0, 365.25 * 86400.0
 
 
-def run_blocks(
-    run: Run | None, crossings: Sequence[Crossing], paces: Sequence[Pace], reaches: Sequence[Reach], within: float, date: str
-) -> list[Table | Prose]:
+def run_blocks(a: RulesAnswer) -> list[Table | Prose]:
     """Tables of a run and of what reaches the thresholds; none where nothing was asked."""
     blocks: list[Table | Prose] = []
+    run, date = a.run, a.date
     if run is not None:
         rows: list[list[Cell]] = [[
             c.rule.id, f"{_SIGN[c.comparison]} {flop(c.threshold)}" if c.threshold else "none",
             f"{c.ratio:.2g}" if c.ratio is not None and c.ratio < 100 else f"{c.ratio:,.0f}" if c.ratio is not None else None,
             "-" if c.threshold is None else c.verdict, status(c, date),
-        ] for c in crossings]  # fmt: skip
+        ] for c in a.crossings]  # fmt: skip
         blocks.append(Table(["rule", "threshold, FLOP", "run / threshold", "run is", "status"], rows, _heading(run)))
-        blocks.append(Prose([("counted as", run.basis), *_consequences(crossings, date), *_told(run)]))
-    if reaches:
-        blocks.append(_reach_table(paces, reaches, within))
-        blocks.append(Prose([("", said) for said in _pace_words(paces, run)]))
+        blocks.append(Prose([("counted as", run.basis), *_consequences(a.crossings, date), *_told(run)]))
+    if a.reaches:
+        blocks.append(_reach_table(a.reaches, a.within))
+        blocks.append(Prose([("", said) for said in (*_pace_words(a.paces, run), *_cluster_words(a))]))
     return blocks
 
 
@@ -63,12 +64,11 @@ def status(crossing: Crossing, date: str) -> str:
 
 
 def _consequences(crossings: Sequence[Crossing], date: str) -> list[tuple[str, str]]:
-    """What follows where the run is over a threshold that counts, or may be, and what there is instead of a threshold."""
+    """What follows where the run is over a threshold that counts, or may be."""
     found = []
-    for c in (c for c in crossings if not date or c.threshold is None or c.rule.binds(date)):
+    for c in (c for c in crossings if not date or c.rule.binds(date)):
         hits = [each for each in c.judgement.possible if each is not None] if c.judgement else []
         if not hits:
-            found += [] if c.threshold else [(c.rule.id, f"{c.rule.name}. {c.rule.notes}")]
             continue
         lowest = hits[-1]
         further = f"; only if: {lowest.further}" if lowest.further else ""
@@ -88,7 +88,7 @@ def _told(run: Run) -> list[tuple[str, str]]:
     return found
 
 
-def _reach_table(paces: Sequence[Pace], reaches: Sequence[Reach], within: float) -> Table:
+def _reach_table(reaches: Sequence[Reach], within: float) -> Table:
     rows: list[list[Cell]] = []
     for r in reaches:
         likely = f"{r.likely:,.0f}" if r.likely is not None else None
@@ -107,37 +107,45 @@ def _pace_words(paces: Sequence[Pace], run: Run | None) -> list[str]:
     for p in paces:
         peak = f"{p.system}: {format_si(p.peak, 'FLOP/s', 4)} dense at {p.precision} an accelerator"
         if p.utilisation is None:
-            found.append(f"- {peak}; at the peak no cluster is smaller, and none gets there. Name a --model for its rate.")
+            found.append(f"- {peak}; no estimate of its rate with {run.name if run else 'a model'}, and none gets to its peak.")
         else:
             said = run.name if run else "the model"
-            found.append(f"- {peak}; {said} reaches {p.utilisation:.0%} of it (6 N, failures included) on {p.accelerators:,.0f} accelerators.")
+            reached = f"{p.utilisation:.0%} of it (6 N, failures included) on {p.accelerators:,.0f} accelerators"
+            found.append(f"- {peak}; {said} reaches {reached}.")
     return found
 
 
-def run_record(
-    run: Run | None, crossings: Sequence[Crossing], paces: Sequence[Pace], reaches: Sequence[Reach], within: float, date: str
-) -> dict[str, Any] | None:
-    """A run as JSON."""
-    if run is None and not reaches:
+def _cluster_words(a: RulesAnswer) -> list[str]:
+    """How many accelerators reach the peak that a rule names for a cluster."""
+    found = []
+    for rule, limit in [(c.rule, limit) for c in a.crossings for each in c.rule.classes for name, _, limit in each.tests if name == "peak"]:
+        held = joined(f"{math.ceil(limit / p.peak):,.0f} of {p.system} at {p.precision}" for p in a.paces)
+        state = rule.state(a.date) if a.date else rule.dates
+        found.append(f"- {rule.id} ({state}) speaks of clusters of {flop(limit)} FLOP/s in one data centre: {held}.")
+    return found
+
+
+def run_record(a: RulesAnswer) -> dict[str, Any] | None:
+    """A run as JSON; None where none was asked for."""
+    run = a.run
+    if run is None:
         return None
-    found: dict[str, Any] = {}
-    if run is not None:
-        found = {
-            "model": run.name,
-            "tokens": run.tokens,
-            "flop": {"value": run.flop.value, "low": run.flop.low, "high": run.flop.high},
-            "basis": run.basis,
-            "rules": [_crossing_record(c, date) for c in crossings],
-        }
+    found: dict[str, Any] = {
+        "model": run.name,
+        "tokens": run.tokens,
+        "flop": {"value": run.flop.value, "low": run.flop.low, "high": run.flop.high},
+        "basis": run.basis,
+        "rules": [_crossing_record(c, a.date) for c in a.crossings],
+    }
     found["reach"] = [
         {
-            "system": r.system, "flop": r.threshold, "rules": list(r.rules), "within_s": within, "accelerators_at_least": r.least,
+            "system": r.system, "flop": r.threshold, "rules": list(r.rules), "within_s": a.within, "accelerators_at_least": r.least,
             "accelerators": r.likely, "seconds_on_one_unit": r.unit_time,
         }
-        for r in reaches
+        for r in a.reaches
     ]  # fmt: skip
     found["rates"] = [
-        {"system": p.system, "precision": p.precision, "peak_flop_per_s": p.peak, "utilisation": p.utilisation} for p in paces
+        {"system": p.system, "precision": p.precision, "peak_flop_per_s": p.peak, "utilisation": p.utilisation} for p in a.paces
     ]
     return found
 
@@ -154,10 +162,13 @@ def _crossing_record(c: Crossing, date: str) -> dict[str, Any]:
 
 def run_rows(run: Run, crossings: Sequence[Crossing]) -> tuple[list[str], list[list[Cell]]]:
     """Headers and a row a rule, for CSV."""
-    heads = ["model", "flop", "flop_low", "flop_high", "rule", "jurisdiction", "threshold_flop", "ratio", "verdict", "effective", "until",
-             "standing"]  # fmt: skip
+    heads = [
+        "model", "flop", "flop_low", "flop_high", "rule", "jurisdiction", "threshold_flop", "ratio", "verdict", "effective", "until",
+        "standing",
+    ]  # fmt: skip
     rows: list[list[Cell]] = [
-        [run.name, *run.flop, c.rule.id, c.rule.jurisdiction, c.threshold, c.ratio, c.verdict, c.rule.effective, c.rule.until, c.rule.standing]
+        [run.name, *run.flop, c.rule.id, c.rule.jurisdiction, c.threshold, c.ratio, c.verdict, c.rule.effective, c.rule.until,
+         c.rule.standing]
         for c in crossings
-    ]
+    ]  # fmt: skip
     return heads, rows

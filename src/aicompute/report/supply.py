@@ -65,8 +65,8 @@ class SupplyView:
         found = [
             f"Shares are of what the accelerators cost, {e.accelerator_share:.0%} of the capital; who makes the rest (servers, network, "
             "cooling) is not in the specs.",
-            "Alone: nobody else makes these. Even: several makers share evenly. Touched: it is one of the makers. The truth lies between the "
-            "first and the last; shares of several makers are seldom published.",
+            "Alone: nobody else makes these. Even: several makers share evenly. Touched: it is one of the makers. The truth lies between "
+            "the first and the last; shares of several makers are seldom published.",
             "HHI: 1 where one holds all, 1/n where n hold the same; at the even split, and at the one that concentrates most.",
         ]
         recalled = [f"{i.accelerator} ({', '.join(i.made.recalled)})" for i in e.items if i.made.recalled]
@@ -103,9 +103,10 @@ class SupplyView:
             [i.system, f"{i.units:g}", f"{plain(i.capital / 1e6)} M USD", f"{i.capital / e.capital:.0%}", i.accelerator, i.made.process]
             for i in e.items
         ]
+        share = f"{e.accelerator_share:.0%} of the capital"
         blocks: list[Table | Prose] = [
             Table(["system", "units", "capital", "share", "accelerator", "process"], fleet, "The fleet"),
-            Table(["step", "who", "alone", "even", "touched", "HHI"], self._rows(), "On whom the accelerators depend"),
+            Table(["step", "who", "alone", "even", "touched", "HHI"], self._rows(), f"On whom the accelerators depend ({share})"),
         ]
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))

@@ -258,8 +258,9 @@ def compare_systems(
 
 def _unknown_making(found: Sequence[Estimate]) -> tuple[str, ...]:
     """A note for accelerators whose footprint nobody knows, where a token's carbon is told."""
-    lacking = dict.fromkeys(e.accelerator for e in found if "carbon_per_token" in e.metrics and "embodied_carbon_per_token" not in e.metrics)
-    return tuple(f"{name}: no footprint of its making is published, and none follows as its die area is not known" for name in lacking)
+    told = [e for e in found if "carbon_per_token" in e.metrics]
+    lacking = dict.fromkeys(e.accelerator for e in told if "embodied_carbon_per_token" not in e.metrics)
+    return tuple(f"{name}: no carbon.embodied in its spec (no footprint published, no die area): making left out" for name in lacking)
 
 
 def _title(model: str, w: Workload) -> str:

@@ -16,7 +16,9 @@ from aicompute.specs.files import built_in, listing, read
 from aicompute.specs.schema import Key
 from aicompute.specs.value import KINDS as VALUE_KINDS
 
-_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,), "date": (str,)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "strings": (list,), "date": (str,),
+}  # fmt: skip
 VALUE_FIELDS = ("value", "unit", "kind", "source", "low", "high", "note")
 
 

@@ -1,7 +1,8 @@
 """What a spec file may say: one table of keys per kind. Checks, overrides, JSON Schemas and documentation are made from it.
 
 A ``*`` in a path stands for the name of a tier, or of a class of a rule. Ranges are in the unit of the key; they are generous and catch
-slips of a unit or a power of ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that extend them may set.
+slips of a unit or a power of ten, not opinions. ``generic*`` files (abstract) of `OPEN_KINDS` may define further values, which files that
+extend them may set.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from typing import Any
 
 from aicompute import units
 from aicompute.errors import UnknownNameError
-from aicompute.specs.key import PRECISIONS, Key
+from aicompute.specs.key import INFINITE, PRECISIONS, Key
 from aicompute.specs.key import share_key as _share
 from aicompute.specs.key import value_key as _value
 from aicompute.specs.policy_keys import MARKETS, RULES, SUPPLIERS
 from aicompute.specs.value import KINDS as VALUE_KINDS
+
+__all__ = [
+    "INFINITE", "KINDS", "NAMED_TABLES", "OPEN_KINDS", "OPEN_TABLES", "PRECISIONS", "TABLES", "Key", "allowed", "bounds", "general",
+    "json_schema", "keys", "markdown",
+]  # fmt: skip
 
 STORED = (*PRECISIONS, "fp32", "fp16", "mxfp8", "mxfp4", "nvfp4", "int4", "int16")
 ROLES = ("dense", "experts", "attention", "kv", "dispatch", "combine", "gradients")
