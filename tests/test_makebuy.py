@@ -255,6 +255,22 @@ def test_bad_input_is_named(arguments: dict, kind: type[Exception], message: str
         ac.makebuy(NVL72, samples=0, **arguments)
 
 
+def test_on_demand_any_volume_pays_or_none() -> None:
+    for price, reachable, word in ((4.0, True, "any"), (100.0, False, "never")):
+        found = ac.makebuy(NVL72, api="deepseek-v4.1-flash", rent=f"{price} USD/accelerator/h", on_demand=True, samples=0)
+        rented = next(verdict for verdict in found.answer.verdicts if verdict.hosting.kind == "rented")
+        assert rented.reachable is reachable
+        assert word in found.table()
+        assert any("on demand" in note for note in found.notes)
+
+
+def test_rows_become_a_data_frame(view: ac.money.MakeBuyView) -> None:  # type: ignore[name-defined]
+    pytest.importorskip("pandas")
+    frame = view.to_pandas()
+    assert set(frame["hosting"]) == {"own", "rented"}
+    assert frame["value"].notna().all()
+
+
 def test_on_demand_without_any_rent_is_refused() -> None:
     with pytest.raises(UsageError, match="lists none"):
         ac.makebuy("cloudmatrix-384", on_demand=True, api="gpt-4o", samples=0)
