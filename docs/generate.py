@@ -340,6 +340,31 @@ def blind() -> str:
     return output_of(str(ROOT / "benchmarks" / "front_page.py"))
 
 
+ANSWERS = {
+    "cost-korea": "cost gb200-nvl72 --site kr --currency KRW",
+    "cost-sites": "cost cloudmatrix-384 --site us-average --site cn-average --site kr",
+    "cost-programme": "cost dgx-b200 --accelerators 13000 --site kr --currency KRW --utilisation 0.6",
+    "cost-rent": "cost dgx-h100 --rent list --on-demand --utilisation 0.6 --model llama-3.1-70b",
+    "breakeven-rate": "breakeven cloudmatrix-384 gb200-nvl72 --over tokens_per_s --tokens-per-s 1943,none --site cn-hub-domestic "
+    "--site us-average",
+    "breakeven-rack": "breakeven cloudmatrix-384 gb200-nvl72 --over rack_price --workload decode --tpot '50 ms' --site kr",
+    "breakeven-rent": "breakeven gb200-nvl72 gb200-nvl72 --over utilisation --rent own,4.0 --on-demand --site kr --site us-average",
+    "makebuy-korea": "makebuy gb200-nvl72 --site kr --volume '2e9 token/day'",
+    "makebuy-coder": "makebuy dgx-h200 --model qwen3-coder-480b-a35b --isl 16384 --osl 1024 --prefix-hit 0.5",
+}
+"""Commands that pages show with what they print."""
+
+
+def answer(command: str) -> str:
+    """A command and what it prints, its notes left out."""
+    return f"```sh\naicompute {command}\n```\n\n```\n{output_of('-m', 'aicompute.cli', *shlex.split(command))}```"
+
+
+def cluster_costs() -> str:
+    """Costs and power beside those of a dashboard."""
+    return f"```\n{output_of(str(ROOT / 'benchmarks' / 'cluster_costs.py'))}```"
+
+
 def calibrated() -> str:
     """What the example of calibrate.md prints."""
     page = (DOCS / "calibrate.md").read_text(encoding="utf-8")
@@ -364,6 +389,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "stack-list": stack_list,
     "metrics": metric_table,
     "commands": command_line,
+    **{name: (lambda command=command: answer(command)) for name, command in ANSWERS.items()},
+    "cluster-costs": cluster_costs,
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""

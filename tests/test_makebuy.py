@@ -211,7 +211,8 @@ def test_an_api_that_no_use_can_beat_is_said_so() -> None:
 
 
 def test_a_model_that_does_not_fit_one_unit_gets_more() -> None:
-    found = ac.makebuy("dgx-h100", model="deepseek-r1-0528", api="deepseek-r1-0528", samples=0, workload=ac.serving(ttft="10 s", tpot="200 ms"))
+    patient = ac.serving(ttft="10 s", tpot="200 ms")
+    found = ac.makebuy("dgx-h100", model="deepseek-r1-0528", api="deepseek-r1-0528", samples=0, workload=patient)
     assert found.answer.hostings[0].least_units > 1
     assert "network between units" in found.answer.hostings[0].tree["capital"]
 
@@ -240,6 +241,7 @@ def test_json_and_csv_hold_the_table(view: ac.money.MakeBuyView) -> None:  # typ
         ({"volume": "2e9"}, UnitError, "volume"),
         ({"volume": "-1 token/day"}, UsageError, "volume"),
         ({"date": "yesterday"}, UsageError, "date"),
+        ({"date": "2025-02-30"}, UsageError, "date"),
         ({"date": "2019-01-01"}, UsageError, "no price"),
         ({"mode": "flex"}, UnknownNameError, "mode"),
         ({"hours": "night"}, UnknownNameError, "hours"),
@@ -251,6 +253,22 @@ def test_json_and_csv_hold_the_table(view: ac.money.MakeBuyView) -> None:  # typ
 def test_bad_input_is_named(arguments: dict, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         ac.makebuy(NVL72, samples=0, **arguments)
+
+
+def test_on_demand_any_volume_pays_or_none() -> None:
+    for price, reachable, word in ((4.0, True, "any"), (100.0, False, "never")):
+        found = ac.makebuy(NVL72, api="deepseek-v4.1-flash", rent=f"{price} USD/accelerator/h", on_demand=True, samples=0)
+        rented = next(verdict for verdict in found.answer.verdicts if verdict.hosting.kind == "rented")
+        assert rented.reachable is reachable
+        assert word in found.table()
+        assert any("on demand" in note for note in found.notes)
+
+
+def test_rows_become_a_data_frame(view: ac.money.MakeBuyView) -> None:  # type: ignore[name-defined]
+    pytest.importorskip("pandas")
+    frame = view.to_pandas()
+    assert set(frame["hosting"]) == {"own", "rented"}
+    assert frame["value"].notna().all()
 
 
 def test_on_demand_without_any_rent_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,14 @@ def _end(date: str) -> str:
     return date if len(date) == 10 else f"{date}-31" if len(date) == 7 else f"{date}-12-31"
 
 
+def _is_date(text: str) -> bool:
+    """Whether a text is a year, a month or a day that exists."""
+    try:
+        return _DATE.fullmatch(text) is not None and bool(datetime.date.fromisoformat(text + "2000-01-01"[len(text) :]))
+    except ValueError:
+        return False
+
+
 def price_file() -> Path:
     """The list that ships."""
     return built_in("evidence") / "api_prices.csv"
@@ -199,7 +208,7 @@ def _numbers(cells: Mapping[str, str], where: str, faults: list[str]) -> dict[st
     if cells["mode"] not in MODES:
         faults.append(f"{where}: column mode: {cells['mode']!r} is not one of {', '.join(MODES)}")
     for column in ("valid_from", "valid_to", "seen"):
-        if cells[column] and not _DATE.fullmatch(cells[column]):
+        if cells[column] and not _is_date(cells[column]):
             faults.append(f"{where}: column {column}: {cells[column]!r} is not a date such as 2026-11-23")
     return found
 
@@ -231,7 +240,7 @@ def offers(length: float, *, date: str | None = None, mode: str = "standard", pa
     """
     if mode not in MODES:
         raise UnknownNameError("mode", mode, MODES)
-    if date is not None and not _DATE.fullmatch(date):
+    if date is not None and not _is_date(date):
         raise UsageError(f"date = {date!r}: expected a date such as 2026-11-23 or a month such as 2026-11")
     rows = _shipped(path or price_file())
     fitting = [row for row in rows if row.cells["mode"] == mode and row.covers(length)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.numerics import Array, safe_divide
+from aicompute.numerics import Array, maximum, safe_divide
 
 HALVINGS = 60
 """A range is halved so often: to less than a part in 1e17."""
@@ -112,6 +112,4 @@ def break_even_volume(fixed_rate: Array, variable_cost: Array, price: Array) -> 
     >>> break_even_volume(10.0, 0.5, 2.5), break_even_volume(10.0, 2.5, 2.5)
     (5.0, inf)
     """
-    margin = np.maximum(price - variable_cost, 0.0)
-    found = safe_divide(fixed_rate, margin, float("inf"))
-    return float(found) if np.ndim(found) == 0 else found
+    return safe_divide(fixed_rate, maximum(price - variable_cost, 0.0), float("inf"))

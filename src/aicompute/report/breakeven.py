@@ -39,7 +39,8 @@ class BreakEvenView(Page):
         if a.changes > 1:
             found.append(f"the cheaper side changes {a.changes} times in the range; the first is shown")
         if a.share == a.share and 0.0 < a.share < 0.995:
-            found.append(f"{percent(a.share)} of the draws break even in the range, of which the interval is made")
+            made = "" if a.root is None else ", of which the interval is made"
+            found.append(f"{percent(a.share)} of the draws break even in the range{made}")
         if a.counted != PARTS:
             found.append(f"counted: {joined(a.counted)}")
         return tuple(found)

@@ -11,7 +11,7 @@ from aicompute.decide.currency import Exchange
 from aicompute.decide.offer import LISTED
 from aicompute.economics.capital import YEAR
 from aicompute.estimate.result import Metric, Origin
-from aicompute.report.numbers import percent, spread
+from aicompute.report.numbers import percent, scale_of, spread
 from aicompute.report.page import Page, record_of
 from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
@@ -23,6 +23,8 @@ HOUR = 3600.0
 MILLION = 1e6
 LARGE = 1e9
 """Yearly amounts from here on are said in millions."""
+_SUMS = ((1e12, "trillion "), (1e9, "billion "), (1e6, "million "), (1.0, ""))
+_POWER = ((1e6, "MW"), (1e3, "kW"))
 _DEPTH = 2
 
 
@@ -61,7 +63,9 @@ class CostView(Page):
         found = []
         if self.exchange.source:
             e = self.exchange
-            found.append(f"{plain(e.rate, 6)} {e.code}/USD ({plain(e.low, 6)}-{plain(e.high, 6)}) as of {e.date}: {self._title(e.source)}")
+            between = f" ({plain(e.low, 6)}-{plain(e.high, 6)})" if e.low != e.high else ""
+            since = f"as of {e.date}: {self._title(e.source)}" if e.date else "as given"
+            found.append(f"{plain(e.rate, 6)} {e.code}/USD{between} {since}")
         if self.tree.how.rent is None and self.tree.units <= 1.0:
             found.append("one unit needs no network to others; --accelerators for more adds it")
         return tuple(found)
@@ -84,7 +88,7 @@ class CostView(Page):
 
     def _size(self) -> str:
         units = self.tree.units
-        count = f"{plain(self.tree.accelerators, 6)} accelerators"
+        count = f"{self.tree.accelerators:,.0f} accelerators"
         return f"1 unit of {count}" if units == 1.0 else f"{plain(units, 4)} units, {count}"
 
     def _terms(self, tree: CostTree) -> str:
@@ -102,6 +106,11 @@ class CostView(Page):
         each = size / self.exchange.rate
         text, _, interval = spread(cost.value / each, cost.low / each, cost.high / each).partition(" ")
         return text, interval.strip("()")
+
+    def _large(self, cost: Metric, size: float) -> str:
+        """A sum of money in words that keep it short."""
+        scale, word = scale_of(_SUMS, [cost.value / size * self.exchange.rate])
+        return f"{_joined(self._said(cost, size * scale))} {word}{self.exchange.code}"
 
     def _one(self, tree: CostTree) -> Table:
         """Costs by part at one site."""
@@ -139,11 +148,11 @@ class CostView(Page):
     def _sums(self, tree: CostTree) -> str:
         """What the whole system costs, its capital, power and tokens, in a sentence."""
         code = self.exchange.code
-        parts = [f"The system: {_joined(self._said(tree.root.cost, 1.0 / HOUR))} {code}/h"]
-        parts.append(f"{_joined(self._said(tree.root.cost, MILLION / YEAR))} M {code} a year")
+        parts = [f"The system: {self._large(tree.root.cost, 1.0 / HOUR)} an hour, {self._large(tree.root.cost, 1.0 / YEAR)} a year"]
         if tree.capital.value:
-            parts.append(f"{_joined(self._said(tree.capital, MILLION))} M {code} of capital")
-            parts.append(f"{spread(tree.rated.value / 1e3, tree.rated.low / 1e3, tree.rated.high / 1e3)} kW of rated IT power")
+            parts.append(f"{self._large(tree.capital, 1.0)} of capital")
+            size, unit = scale_of(_POWER, [tree.rated.value])
+            parts.append(f"{spread(tree.rated.value / size, tree.rated.low / size, tree.rated.high / size)} {unit} of rated IT power")
             parts.append(f"{percent(tree.network.value)} of the cost joins accelerators")
         if tree.tokens_rate and (token := tree.per_token()):
             rate = plain(tree.tokens_rate.value)
@@ -198,7 +207,8 @@ class CostView(Page):
 
     def _node_record(self, tree: CostTree, node: Node) -> dict[str, Any]:
         found: dict[str, Any] = {"name": node.name, "costs": self._numbers(tree, node)}
-        return {**found, "formula": node.formula, "inputs": list(node.inputs), "parts": [self._node_record(tree, child) for child in node.children]}
+        parts = [self._node_record(tree, child) for child in node.children]
+        return {**found, "formula": node.formula, "inputs": list(node.inputs), "parts": parts}
 
     def _numbers(self, tree: CostTree, node: Node) -> dict[str, Any]:
         """The cost of a node per everything it is said per."""

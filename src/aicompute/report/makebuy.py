@@ -40,6 +40,8 @@ class MakeBuyView(Page):
             found.append(f"where the price depends on the hour, tokens are bought {_HOURS[a.hours]}")
         if a.shape.prefix_hit and any(window.cached_input is None for offer in a.offers for window in offer.windows):
             found.append("where a list has no price for cached input, that of other input is taken")
+        if any(hosting.tree.how.on_demand for hosting in a.hostings):
+            found.append("on demand, whole units are rented for the time of work alone: waiting and starting cost nothing")
         if len({hosting.kind for hosting in a.hostings}) < 2:
             found.append(f"no rent is listed for {a.hostings[0].tree.system}; --rent gives one")
         return tuple(found)
@@ -100,6 +102,8 @@ class MakeBuyView(Page):
                 continue
             least, most = (pick(paying, key=lambda each: each.volume.value if each.volume else 0.0) for pick in (min, max))
             first = f"{name} beats {_called(least.offer)} from {_least(least)} tokens/day"
+            if not any(each.volume.value for each in paying if each.volume):  # all of its cost grows with the tokens
+                first, most = f"{name} beats {len(paying)} of {len(own)} offers at any volume", least
             rest = f" and {_called(most.offer)} from {_least(most)}" if most is not least else ""
             never = len(own) - len(paying)
             found.append(f"{first}{rest}{f'; {never} of {len(own)} offers it never beats' if never else ''}.")
@@ -188,6 +192,8 @@ def _break_even(verdict: Verdict) -> tuple[str, str]:
     """Tokens a day and the use of the smallest cluster, or that there are none."""
     if verdict.volume is None or verdict.utilisation is None:
         return "never", ""
+    if not verdict.volume.value:
+        return "any", ""
     use = percent(verdict.utilisation.value)
     if not verdict.reachable:
         return "never", f"{use} needed"

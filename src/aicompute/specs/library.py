@@ -464,7 +464,8 @@ def _override_value(old: Any, key: schema.Key | None, given: Any, address: str, 
     """A value whose number is the one given; other currencies at the sites' dated rates."""
     dimension = key.dimension if key is not None else old.unit
     try:
-        value = units.parse(given, dimension, rates=rates() if units.names_currency(given) else None)
+        exchanged = units.names_currency(given) and dimension != "exchange_rate"
+        value = units.parse(given, dimension, rates=rates() if exchanged else None)
     except UnitError as error:
         raise UnitError(f"{address}: {error}") from None
     if key is not None:

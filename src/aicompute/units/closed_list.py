@@ -46,6 +46,7 @@ def _closed_list() -> Iterable[str]:
     yield from ("device/accelerator", "1/accelerator", "1/device", "1/token", "accelerator/device")
     yield from ("B/token", "FLOP/token", "OP/token", "FLOP/B", "OP/B")
     yield from (f"{tokens}/s{each}" for tokens in ("token", "tokens") for each in ("", "/accelerator", "/device", "/user"))
+    yield from (f"{tokens}/{time}" for tokens in ("token", "tokens") for time in ("h", "day", "month", "year"))
     yield from ("request/s", "GB/s/mm^2")
     yield from (f"{unit}/{each}" for unit in ("GB", "B") for each in ("device", "accelerator"))
     yield from ("USD", "kUSD", "MUSD", "USD/accelerator", "USD/device", "USD/W", "USD/kW", "USD/MW")
