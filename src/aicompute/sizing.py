@@ -101,8 +101,8 @@ def size(
     sites = [lib.load("sites", name).id for name in ([site] if isinstance(site, str) else site)]
     names = [systems] if isinstance(systems, str) else list(systems)
     limits = _limits(lib, budget, yearly, power, ceiling)
-    filters = [filters_of(lib, [given] if isinstance(given, str) else given, what) for given, what in ((allow, "allow"), (exclude, "exclude"))]
-    choice = Choice(filters[0], filters[1], announced)
+    only, none = ([given] if isinstance(given, str) else list(given) for given in (allow, exclude))
+    choice = Choice(filters_of(lib, only, "allow"), filters_of(lib, none, "exclude"), announced)
     options = Options(stack=stack, precision=precision, plan=plan_of(plan or {}), samples=samples_of(samples))
     run = None
     if train_tokens is not None:
@@ -159,7 +159,8 @@ def _limits(lib: Library, budget: Any, yearly: Any, power: Any, ceiling: Any) ->
     """Limits in SI units; all that are not above zero are named."""
     from aicompute.decide.needs import Limits as Record
 
-    dimensions = {"budget": (budget, "money"), "yearly": (yearly, "price_hour"), "power": (power, "power"), "ceiling": (ceiling, "price_token")}
+    money = {"budget": (budget, "money"), "yearly": (yearly, "price_hour"), "ceiling": (ceiling, "price_token")}
+    dimensions = {**money, "power": (power, "power")}
     found: dict[str, float | None] = {}
     faults = []
     for name, (given, dimension) in dimensions.items():

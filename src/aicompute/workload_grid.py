@@ -10,7 +10,7 @@ from typing import Any
 from aicompute.arguments import is_axis, parsed
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate import workload as workloads
-from aicompute.estimate.workload import Workload
+from aicompute.estimate.workload import Workload, spelled_out
 
 _FIELDS = {
     **dict.fromkeys(("input_length", "output_length", "sequence_length"), (1e8, "count")),
@@ -130,6 +130,8 @@ def _built(build: Callable[..., Workload], **arguments: Any) -> Workload:
     """A workload, after a look at each field that names it in the message."""
     for name, value in arguments.items():
         most, dimension = _FIELDS[name]
+        if dimension == "count" and isinstance(value, str):
+            value = arguments[name] = spelled_out(value)
         if value is not None and parsed(name, value, dimension) > most:
             raise UsageError(f"{name} = {value!r}: expected at most {most:g}")
     return build(**arguments)

@@ -79,7 +79,7 @@ def command(
     """  # noqa: D301
     from aicompute import sizing
 
-    given = {_NAMES.get(name, name): value for name, value in work.items() if value is not None}
+    given: dict[str, Any] = {_NAMES.get(name, name): value for name, value in work.items() if value is not None}
     view = sizing.size(
         **given, systems=systems, site=site, allow=allow, exclude=exclude, announced=announced, samples=samples, library=library,
         watch=_tell if sys.stderr.isatty() else None,

@@ -100,7 +100,7 @@ def size(
         raise UsageError("nothing to size for: give a service (serve, users) or a run (train_tokens), or a limit (budget, power, yearly)")
     open_ended = (training is not None and training.within is None) or (service is not None and service.rate is None)
     if open_ended and limits.budget is None and limits.power is None and limits.yearly is None:
-        raise UsageError("nothing says how large the fleet is: give a demand (serve, users), a time (within), or a limit (budget, power, yearly)")
+        raise UsageError("nothing says how large the fleet is: give a demand (serve, users), a time (within), a budget, power or yearly cost")
     base = replace(options or Options(), samples=0)
     places = list(sites) or lib.ids("sites")
     names = [specs_of(lib, name)[0].id for name in systems] or lib.ids("systems")
@@ -132,7 +132,14 @@ def _order(option: Option) -> tuple[str, float]:
 
 
 def _of_system(
-    lib: Library, name: str, training: Training | None, service: Service | None, limits: Limits, choice: Choice, sites: Sequence[str], base: Options
+    lib: Library,
+    name: str,
+    training: Training | None,
+    service: Service | None,
+    limits: Limits,
+    choice: Choice,
+    sites: Sequence[str],
+    base: Options,
 ) -> tuple[list[Option], list[Refused]]:
     """Everything that one system can do."""
     spec, accelerator = specs_of(lib, name)
@@ -165,7 +172,8 @@ def _most_accelerators(lib: Library, name: str, sites: Sequence[str], limits: Li
             continue
         offer = offer_of(place, Holding(place.per_unit, 1.0))
         power = float(offer.rated) * float(offer.terms.pue)
-        capital = float(offer.unit_price) * (1.0 + float(offer.terms.import_tax) * offer.foreign) + float(offer.rated) * float(offer.terms.facility_capital)
+        building = float(offer.rated) * float(offer.terms.facility_capital)
+        capital = float(offer.unit_price) * (1.0 + float(offer.terms.import_tax) * offer.foreign) + building
         units = min(
             math.inf if limits.power is None else limits.power / power * 1.5,  # work takes less than the limit
             math.inf if limits.budget is None else limits.budget / capital,
@@ -218,13 +226,11 @@ def _within(pair: Pair, limits: Limits) -> bool:
 def _pair_shortfall(options: Sequence[Option], limits: Limits) -> str:
     """What the least pair needs."""
     said = []
-    for name, most, need in (
-        ("budget", limits.budget, lambda o: o.capital.value),
-        ("power", limits.power, lambda o: o.power.value),
-        ("yearly cost", limits.yearly, lambda o: o.cost_rate.value),
-    ):
+    for name, most, what in (
+        ("budget", limits.budget, "capital"), ("power", limits.power, "power"), ("yearly cost", limits.yearly, "cost_rate"),
+    ):  # fmt: skip
         if most is not None:
-            least = sum(min(need(o) for o in options if o.use == use) for use in ("train", "serve"))
+            least = sum(min(getattr(o, what).value for o in options if o.use == use) for use in ("train", "serve"))
             said.append(f"{name} {least / most:.3g} times what is allowed at the least")
     return ", ".join(said) or "no site has both"
 
@@ -246,8 +252,19 @@ def _relax(use: str, failing: Sequence[Option], refused: Sequence[Refused], syst
     reasons: dict[str, list[str]] = {}
     for no in refused:
         reasons.setdefault(no.reason, []).append(no.system)
-    said = [f"{reason} ({', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})" for reason, names in reasons.items()]
+    said = [f"{reason} ({few(names, 3)})" for reason, names in reasons.items()]
     return f"no system of {systems} can {use} this: " + "; ".join(said[:4])
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """Some names, and how many more there are.
+
+    Examples
+    --------
+    >>> few(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _up(factor: float) -> str:
@@ -332,6 +349,6 @@ def fastest_under(
                 found.append(min(good, key=lambda o: o.per_token.value))
                 break
     if not found:
-        most = limits.ceiling or 0.0
-        raise InfeasibleError(f"no system serves a million tokens for {most * 1e6:.3g} USD at any speed; the least is {least * 1e6:.3g} USD")
+        said = f"no system serves a million tokens for {(limits.ceiling or 0.0) * 1e6:.3g} USD at any speed"
+        raise InfeasibleError(f"{said}; the least is {least * 1e6:.3g} USD")
     return sorted(found, key=lambda o: (-o.per_user, o.per_token.value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from aicompute.decide.chips import made_of
@@ -42,6 +43,8 @@ class Rate:
     estimate: Estimate
     units: int
     """Of a group."""
+    engine: float
+    """Accelerators that work together, and stand still together."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +137,15 @@ def service_rate(lib: Library, system: str, service: Service, options: Options, 
                 found, units = smaller, needed
                 break
             needed = min(2 * needed, units)
-    return Rate(spec.id, found, units)
+    engine = max(float(size) for name, size in found.plan.items() if name.endswith("engine_accelerators"))
+    return Rate(spec.id, found, units, engine)
 
 
 def _served(lib: Library, spec: Spec, service: Service, units: int, options: Options) -> Estimate | str:
     """The estimate of a group, or why there is none."""
+    terms = replace(options, accelerators=units * spec.si("accelerators"))
     try:
-        found = estimate_system(lib, spec.id, service.model, service.workload, replace(options, accelerators=units * spec.si("accelerators")))
+        found = estimate_system(lib, spec.id, service.model, service.workload, terms)
     except UsageError as error:
         return str(error)
     return found if found.feasible else found.reason
@@ -157,23 +162,23 @@ def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[
         if service.rate is not None:
             groups = max(math.ceil(service.rate * service.peak_factor / each.value - 1e-9), 1)
         else:
-            groups, binds = _most_groups(limits, lambda n: _totals(place, rate, n, per_group, 1.0 / service.peak_factor))
-        spare = _spare_units(spec, accelerator, groups * per_group)
+            groups, binds = _most_groups(limits, partial(_totals, place, rate, per_group, 1.0 / service.peak_factor))
+        spare = _spare_units(spec, accelerator, groups * per_group, rate.engine)
         if service.rate is None:  # spares come out of what the limits allow
-            while groups > 1 and _exceeds(limits, _totals(place, rate, groups, per_group, 1.0 / service.peak_factor, spare)):
+            while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, 1.0 / service.peak_factor, groups, spare)):
                 groups -= max(groups // 200, 1)
         use = service.rate / (groups * each.value) if service.rate is not None else 1.0 / service.peak_factor
         found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits, samples))
     return found
 
 
-def _spare_units(spec: Spec, accelerator: Spec, count: float) -> int:
-    """Units beside those at work, so that as many as are broken at a time can be replaced nearly always.
+def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> int:
+    """Units beside those at work, so that what is broken at a time can be replaced nearly always.
 
     Notes
     -----
-    A broken accelerator takes its unit out until it is repaired, unless the unit has spare ones of its own; engines form again with a
-    spare unit. Failures come independently: the number that is broken follows Poisson's law.
+    Until it is repaired a broken accelerator takes its engine out, or its unit where an engine spans several, which forms again with a
+    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken follows Poisson's law.
 
     References
     ----------
@@ -182,7 +187,8 @@ def _spare_units(spec: Spec, accelerator: Spec, count: float) -> int:
     if spec.si("usable", spec.si("accelerators")) < spec.si("accelerators"):
         return 0
     broken = count * accelerator.si("reliability.repair") / accelerator.si("reliability.mtbf")
-    return math.ceil(float(spares(broken, CONFIDENCE)))
+    unit = spec.si("accelerators")
+    return math.ceil(float(spares(broken, CONFIDENCE)) * min(engine, unit) / unit)
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,7 @@ class _Totals:
     """kg a second."""
 
 
-def _totals(place: Place, rate: Rate, groups: float, per_group: float, use: float, spare: float = 0.0) -> _Totals:
+def _totals(place: Place, rate: Rate, per_group: float, use: float, groups: float, spare: float = 0.0) -> _Totals:
     """What a fleet takes, at the values as they stand."""
     count = groups * per_group + spare * place.per_unit
     offer = offer_of(place, Holding(count, use), busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
@@ -277,7 +283,9 @@ def _serving_option(
     )
 
 
-def training_options(lib: Library, system: str, run: Training, sites: Sequence[str], limits: Limits, options: Options) -> list[Option] | Refused:
+def training_options(
+    lib: Library, system: str, run: Training, sites: Sequence[str], limits: Limits, options: Options
+) -> list[Option] | Refused:
     """A fleet that makes a run in its time, or the largest that limits allow, at each site whose terms hold for it."""
     spec, _ = specs_of(lib, system)
     tokens = run.workload.tokens or 0.0

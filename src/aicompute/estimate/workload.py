@@ -49,11 +49,22 @@ def _time(name: str, value: Any) -> float | None:
 _SCALES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
+def spelled_out(value: str) -> float | str:
+    """A number with a letter for thousands to trillions as a number; other texts as they are.
+
+    Examples
+    --------
+    >>> spelled_out("14.8T"), spelled_out("512"), spelled_out("14.8 Ttoken")
+    (14800000000000.0, '512', '14.8 Ttoken')
+    """
+    try:
+        return float(value[:-1]) * _SCALES[value[-1:].upper()]
+    except (KeyError, ValueError):
+        return value
+
+
 def _count(name: str, value: Any, least: float = 1.0) -> float:
-    scale = 1.0
-    if isinstance(value, str) and value[-1:].upper() in _SCALES:  # "14.8T" tokens
-        value, scale = value[:-1], _SCALES[value[-1].upper()]
-    number = scale * parse(value, "count")
+    number = parse(spelled_out(value) if isinstance(value, str) else value, "count")
     if not least <= number < 1e18:
         bound = "at most 1e18" if number >= 1e18 else f"at least {least:g}"
         raise UsageError(f"{name} = {value!r}: expected a number of {bound}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aicompute.decide.fleet import Pair, Sizing
+from aicompute.decide.fleet import Pair, Sizing, few
 from aicompute.decide.needs import Limits, Service
 from aicompute.decide.size import Option
 from aicompute.errors import UnknownNameError
@@ -102,7 +102,8 @@ class SizeView:
                 continue
             marks = self.answer.marks[use]
             shown = list(found[: self.top])
-            blocks.append(_table(_once([*shown, *marks.values()]), marks, f"{_USES[use]}: {len(found)} of {_count(self.answer, use)} fleets do; cheapest first"))
+            heading = f"{_USES[use]}: {len(found)} of {_count(self.answer, use)} fleets do; cheapest first"
+            blocks.append(_table(_once([*shown, *marks.values()]), marks, heading))
         if self.answer.pairs:
             blocks.append(_pairs_table(self.answer))
         blocks.append(Prose(_notes(_refusals(self.answer) if notes else [])))
@@ -149,7 +150,8 @@ def _terms(view: SizeView) -> str:
     if s is not None:
         w = s.workload
         speed = "" if view.answer is None else f", TPOT <= {(w.tpot or 0.0) * 1e3:g} ms"
-        said.append(f"{w.input_length:,.0f} tokens in, {w.output_length:,.0f} out, TTFT <= {w.ttft or 0.0:g} s{speed}; peak {s.peak_factor:.3g} x mean")
+        said.append(f"{w.input_length:,.0f} tokens in, {w.output_length:,.0f} out, TTFT <= {w.ttft or 0.0:g} s{speed}")
+        said.append(f"peak {s.peak_factor:.3g} times the mean")
     limits = view.limits
     if limits.budget is not None:
         said.append(f"budget {plain(limits.budget / 1e6)} M USD")
@@ -165,16 +167,18 @@ def _terms(view: SizeView) -> str:
 def _table(options: Sequence[Option], marks: Any, heading: str) -> Table:
     """A row an option."""
     train = bool(options) and options[0].use == "train"
-    last = "M$ a run" if train else "$/M tok."
-    headers = ["", "system", "site", "units", "MW", "M$", last, "g CO2/M", "days" if train else "users", "binds"]
+    binds = list(dict.fromkeys(o.binds for o in options))
+    headers = ["", "system", "site", "units", "MW", "M$", "M$/run" if train else "$/M", "90 %", "gCO2/M", "days" if train else "t/s/u"]
     rows: list[Sequence[Cell]] = []
     for o in options:
         signs = "".join(sign for name, sign in _SIGNS.items() if marks.get(name) is o)
-        cost = _text(o.cost_rate, o.time / 1e6) if train else _interval(o.per_token, 1e6)
-        grams = f"{o.carbon_per_token * 1e9:,.0f}"
-        reach = plain(o.time / 86400.0) if train else _users(o.users)
-        rows.append([signs, o.system, o.site, f"{o.units:,.0f}", _text(o.power, 1e-6), _text(o.capital, 1e-6), cost, grams, reach, o.binds])
-    return Table(headers, rows, heading)
+        size = o.time / 1e6 if train else 1e6
+        value, _, interval = _interval(o.cost_rate if train else o.per_token, size).partition(" ")
+        numbers = [f"{o.units:,.0f}", _text(o.power, 1e-6), _text(o.capital, 1e-6), value, interval.strip("()")]
+        rows.append([signs, o.system, o.site, *numbers, f"{o.carbon_per_token * 1e9:,.0f}", plain(o.time / 86400.0 if train else o.per_user)])
+    if not marks:
+        headers, rows = headers[1:], [row[1:] for row in rows]
+    return Table(headers, rows, f"{heading}. What sets the size: {', '.join(binds)}")
 
 
 def _pairs_table(a: Sizing) -> Table:
@@ -215,8 +219,9 @@ def _refusals(a: Sizing) -> list[str]:
     """Why the other systems are not there, the same reasons together."""
     found: dict[str, list[str]] = {}
     for no in a.refused:
-        found.setdefault(no.reason.partition(";")[0], []).append(no.system)
-    said = [f"- {reason}: {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}" for reason, names in found.items()]
+        names = found.setdefault(no.reason.partition(";")[0], [])
+        names += [no.system] if no.system not in names else []
+    said = [f"- {reason}: {few(names, 4)}" for reason, names in found.items()]
     over: dict[str, int] = {}
     for option in a.failing:
         over["; ".join(option.over)] = over.get("; ".join(option.over), 0) + 1
@@ -226,7 +231,8 @@ def _refusals(a: Sizing) -> list[str]:
 def _notes(more: Sequence[str]) -> list[tuple[str, str]]:
     """What the columns mean, and what is left out."""
     said = [
-        "$ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory of the chip, a third each).",
+        "$ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory of the chip, a third each). t/s/u: output tokens/s "
+        "of a user; g CO2 of operation and dollars are for a million output tokens.",
         "MW: at the meter, all at work. M$: equipment with import tax, spare units, and the building. Costs: owning and running it.",
     ]
     return [("", line) for line in (*said, *more)]
@@ -246,7 +252,8 @@ def _record(o: Option) -> dict[str, Any]:
     return {
         "use": o.use, "system": o.system, "accelerator": o.accelerator, "site": o.site, "units": o.units, "spare_units": o.spare_units,
         "accelerators": o.accelerators, "plan": dict(o.plan), "metrics": metrics, "utilisation": o.utilisation, "time": _none(o.time),
-        "run_cost": _none(o.run_cost), "users": _none(o.users), "tokens_per_s_per_user": _none(o.per_user), "abroad": o.abroad, "binds": o.binds,
+        "run_cost": _none(o.run_cost), "users": _none(o.users), "tokens_per_s_per_user": _none(o.per_user), "abroad": o.abroad,
+        "binds": o.binds,
     }  # fmt: skip
 
 
