@@ -165,9 +165,10 @@ def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[
             groups, binds = _most_groups(limits, partial(_totals, place, rate, per_group, 1.0 / service.peak_factor))
         spare = _spare_units(spec, accelerator, groups * per_group, rate.engine)
         if service.rate is None:  # spares come out of what the limits allow
-            while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, 1.0 / service.peak_factor, groups, spare)):
+            use = 1.0 / service.peak_factor
+            while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, use, groups, spare)):
                 groups -= max(groups // 200, 1)
-        use = service.rate / (groups * each.value) if service.rate is not None else 1.0 / service.peak_factor
+        use = 1.0 / service.peak_factor if service.rate is None else service.rate / (groups * each.value)
         found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits, samples))
     return found
 

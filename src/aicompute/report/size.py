@@ -175,7 +175,8 @@ def _table(options: Sequence[Option], marks: Any, heading: str) -> Table:
         size = o.time / 1e6 if train else 1e6
         value, _, interval = _interval(o.cost_rate if train else o.per_token, size).partition(" ")
         numbers = [f"{o.units:,.0f}", _text(o.power, 1e-6), _text(o.capital, 1e-6), value, interval.strip("()")]
-        rows.append([signs, o.system, o.site, *numbers, f"{o.carbon_per_token * 1e9:,.0f}", plain(o.time / 86400.0 if train else o.per_user)])
+        numbers += [f"{o.carbon_per_token * 1e9:,.0f}", plain(o.time / 86400.0 if train else o.per_user)]
+        rows.append([signs, o.system, o.site, *numbers])
     if not marks:
         headers, rows = headers[1:], [row[1:] for row in rows]
     return Table(headers, rows, f"{heading}. What sets the size: {', '.join(binds)}")
@@ -231,8 +232,8 @@ def _refusals(a: Sizing) -> list[str]:
 def _notes(more: Sequence[str]) -> list[tuple[str, str]]:
     """What the columns mean, and what is left out."""
     said = [
-        "$ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory of the chip, a third each). t/s/u: output tokens/s "
-        "of a user; g CO2 of operation and dollars are for a million output tokens.",
+        "$ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory of the chip, a third each). "
+        "t/s/u: output tokens/s of a user; g CO2 of operation and dollars are for a million output tokens.",
         "MW: at the meter, all at work. M$: equipment with import tax, spare units, and the building. Costs: owning and running it.",
     ]
     return [("", line) for line in (*said, *more)]
