@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.tape import Operand, Recorded, needed
+from aicompute.tape import LOGICAL, Operand, Recorded, needed
 
 ROWS = 4096
 """Rows of a flat batch done at a time: enough to hide the cost of a call, few enough that some dozen buffers stay in the cache."""
-_LOGICAL = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not")
 
 Body = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
 
@@ -97,7 +96,7 @@ class Program:
             columns = [np.broadcast_to(np.asarray(values[n], float), (count,) if a else ()) for n, a in self.inputs.items()]
             numbers = self._once(columns, ())
             buffers: list[NDArray[Any]] = []
-            for start in range(0, count, rows):
+            for start in range(0, max(count, 1), rows):  # of an empty batch too the columns are wanted
                 part = slice(start, min(start + rows, count))
                 size = part.stop - start
                 if not start or size < rows:
@@ -158,7 +157,7 @@ class _Buffers:
             if value.operation == "where":  # makes an array of its own
                 own.add(value.place)
                 continue
-            kind = (value.axes, value.operation in _LOGICAL)
+            kind = (value.axes, value.operation in LOGICAL)
             pool = free.setdefault(kind, [])
             if pool:
                 self.of[value.place] = pool.pop()
@@ -186,12 +185,12 @@ def _body_lines(
     inputs: Sequence[Recorded], passed: Sequence[Recorded], arrays: Sequence[Recorded], plan: _Buffers, outputs: Mapping[str, Recorded]
 ) -> tuple[list[str], dict[str, Any]]:
     """Lines that find what varies; numbers stand as arrays of no dimension, which NumPy reads fastest."""
-    numbers: dict[Any, str] = {}
+    numbers: dict[str, tuple[str, Any]] = {}
 
     def named(argument: Operand) -> str:
         if isinstance(argument, Recorded):
             return _name(argument)
-        return numbers.setdefault((type(argument), argument), f"k{len(numbers)}")
+        return numbers.setdefault(repr(argument), (f"k{len(numbers)}", argument))[0]
 
     given = [_name(v) for v in inputs] + [_name(v) for v in passed]
     lines = [f"[{', '.join(given)},] = given"] if given else []
@@ -204,7 +203,7 @@ def _body_lines(
             lines.append(f"{_name(value)} = {value.operation}({inner})")
         lines += [f"del v{place}" for place in plan.dropped.get(value.place, ())]
     lines.append(f"return ({''.join(_name(v) + ', ' for v in outputs.values())})")
-    return lines, {name: np.asarray(number) for (_, number), name in numbers.items()}
+    return lines, {name: np.asarray(number) for name, number in numbers.values()}
 
 
 def _name(value: Operand) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aicompute.arguments import accelerators_of, drafts_of, plan_of, rent_of, share_of
+from aicompute.errors import UsageError
 from aicompute.estimate.workload import Workload
 from aicompute.question import SERVED, TRAINED, Folders, changed, library_of
 from aicompute.specs import Library
-from aicompute.workload_grid import one_workload
+from aicompute.workload_grid import WorkloadGrid, one_workload
 
 if TYPE_CHECKING:
     from aicompute.api import Path
@@ -25,14 +26,14 @@ def sweep(
     *,
     system: str | None = None,
     model: str | None = None,
-    workload: Workload | str | None = None,
+    workload: Workload | WorkloadGrid | str | None = None,
     plan: Mapping[str, Any] | None = None,
     linked: Sequence[Mapping[str, Any]] = (),
     points: int | None = None,
     seed: int = 0,
-    metrics: Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
     top: int | None = None,
-    objective: str = "tokens_per_s_per_accelerator",
+    objective: str | None = None,
     output: Path | None = None,
     on: str = "local",
     workers: int | None = None,
@@ -58,13 +59,15 @@ def sweep(
                              values as "gb200-nvl72.price.unit" or by their part in the scenario, "accelerator.memory.bandwidth".
                              Values: a list, or a range {"from": …, "to": …, "count": …, "spacing": "linear" or "log"}; "x2" is a
                              multiple of what the spec says. A tuple of names has lists of as many values: they move together.
+                             Between the ends of a range counts (tp, devices, tokens of a prompt, layers) are rounded.
     system, model, site, stack, precision, utilisation, accelerators, drafts, rent, specs, set, library   As of `compare`.
-    workload : Workload or str   What is no axis of it. Default: decode.
-    plan : mapping           Numbers of the plan. Where they and the axes give it in full, millions of rows a second are found; else the
-                             best plan is chosen at every point that could change it.
+    workload : Workload or str   What is no axis of it; fields that are arrays are axes. Default: decode.
+    plan : mapping           Numbers of the plan. Where they and the axes give it in full (training: dp, tp, pp, chunks, cp, ep, micro_batch,
+                             zero, recompute; else tp, dp, pp, ep with batch or sequences), millions of rows a second are found; a service
+                             then is one pool that prefills and decodes. Else the best plan is chosen at every point that could change it.
     linked : sequence        Mappings of axes that move together.
     points, seed : int       So many random points instead of the grid: lists are drawn from, ranges evenly (or evenly in their logarithm).
-    metrics : sequence       Keep only these. Default: all.
+    metrics : sequence       Keep only these and the objective. Default: all.
     top, objective           Keep only so many of the best rows in a metric.
     output : path            Folder of partitioned Parquet files (needs aicompute[sweep]); an unfinished sweep there is gone on with.
     on : str                 "local", "dask" or "dask=tcp://HOST:PORT" (needs aicompute[dask]).
@@ -74,7 +77,7 @@ def sweep(
 
     Returns
     -------
-    SweepView: columns by name in SI units, with "feasible" and "reason" for every row.
+    SweepView: columns by name in SI units, with "feasible" and "reason" for every row. Targets as axes are "ttft_target", "tpot_target".
 
     Raises
     ------
@@ -85,10 +88,11 @@ def sweep(
     --------
     >>> plan = {"tp": 1, "dp": 32, "pp": 1, "ep": 32}
     >>> found = sweep({"batch": [16, 64], "accelerator.memory.bandwidth": ["x1", "x2"]}, system="gb200-nvl72", plan=plan)
-    >>> len(found), found["tokens_per_s_per_accelerator"].argmax()
+    >>> len(found), int(found["tokens_per_s_per_accelerator"].argmax())
     (4, 3)
     """
     from aicompute.report.sweep import SweepView
+    from aicompute.sweep.design import OBJECTIVE
     from aicompute.sweep.sweep import run_sweep
 
     lib = changed(library_of(specs, library), set)
@@ -97,11 +101,17 @@ def sweep(
             "system": system, "model": model, "site": site, "stack": stack, "precision": precision, "utilisation": utilisation,
             "accelerators": accelerators, "drafts": drafts, "rent": rent,
         }  # fmt: skip
-        design = _design(axes, terms, workload, plan or {}, linked, points, seed, metrics, top, objective)
+        design = _design(axes, terms, workload, plan or {}, linked, points, seed, metrics, top, objective or OBJECTIVE)
     else:
-        from aicompute.sweep.design import read_design
+        from aicompute.sweep.design import chosen_from, read_design
 
-        design = read_design(pathlib.Path(axes))
+        given = {"system": system, "model": model, "workload": workload, "plan": plan, "linked": linked, "points": points, "seed": seed,
+                 "metrics": metrics, "site": site, "stack": stack, "precision": precision, "utilisation": utilisation,
+                 "accelerators": accelerators, "drafts": drafts, "rent": rent}  # fmt: skip
+        twice = [name for name, value in given.items() if value not in (None, (), 0)]
+        if twice:
+            raise UsageError(f"{', '.join(twice)}: the file {axes} says what is swept; only top and objective may stand beside it")
+        design = chosen_from(read_design(pathlib.Path(axes)), top, objective)
     target = None if output is None else pathlib.Path(output)
     return SweepView(run_sweep(lib, design, target, on, workers, large, watch))
 
@@ -109,24 +119,28 @@ def sweep(
 def _design(
     axes: Mapping[Any, Any],
     terms: Mapping[str, Any],
-    workload: Workload | str | None,
+    workload: Workload | WorkloadGrid | str | None,
     plan: Mapping[str, Any],
     linked: Sequence[Mapping[str, Any]],
     points: int | None,
     seed: int,
-    metrics: Sequence[str],
+    metrics: str | Sequence[str],
     top: int | None,
     objective: str,
 ) -> Design:
     """A design from arguments; fields of a workload that are axes are not fixed."""
     from aicompute.estimate.recorded import FIELDS
-    from aicompute.sweep.design import design_from
+    from aicompute.sweep.design import design_from, plain_name
 
+    if isinstance(workload, WorkloadGrid):
+        axes, workload = {**workload.axes, **axes}, workload.at({name: values[0] for name, values in workload.axes.items()})
     names = [name for key in axes for name in ([key] if isinstance(key, str) else key)] + [name for table in linked for name in table]
-    short = {"isl": "input_length", "osl": "output_length"}
-    taken = {short.get(name, name) for name in names}
+    taken = set(map(plain_name, names))
     fixed = {name: value for name, value in terms.items() if value is not None}
-    if workload is not None and "workload" not in taken:
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    if workload is not None and "workload" in taken:
+        raise UsageError("workload is an axis and given; give its numbers as axes or leave it away")
+    if workload is not None:
         work = one_workload(workload)
         fixed["workload"] = work.kind
         if isinstance(workload, Workload):

@@ -3,6 +3,9 @@
 A formula here is written once and knows nothing of this. Where its arguments are `Recorded` values, each operation is noted on a `Tape`
 instead of done; the same operation on the same arguments is noted once, and what nobody asked for is never run (`program.compiled`).
 A formula that branches on a recorded value cannot be recorded, and says so.
+
+What is plain is not done: x + 0, x * 1, x - x, and x * 0, 0 / x, which are 0 here also where x is infinite or no number. A division by a
+number becomes a multiplication, so that a result may differ from the formula's in its last digit.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import numpy as np
 Operand = Any
 """A `Recorded` value or a number."""
 
+LOGICAL = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not")
+"""Operations that give a condition."""
 _COMMUTES = ("add", "multiply", "maximum", "minimum", "logical_and", "logical_or")
 
 
@@ -148,7 +153,7 @@ class Tape:
         axes = 0
         for argument in arguments:
             axes |= argument.axes if isinstance(argument, Recorded) else 0
-        keys = [("#", a.place) if isinstance(a, Recorded) else ("", a) for a in arguments]
+        keys = [("#", a.place) if isinstance(a, Recorded) else ("", repr(a)) for a in arguments]  # 0.0 is not -0.0, nor True 1.0
         return self._noted(operation, arguments, axes, (operation, *(sorted(keys) if operation in _COMMUTES else keys)))
 
     def _noted(self, operation: str, arguments: tuple[Operand, ...], axes: int, key: Any) -> Recorded:
@@ -180,9 +185,9 @@ def _shorter(tape: Tape, operation: str, arguments: tuple[Operand, ...]) -> Oper
     if len(constants) == 2:
         return getattr(np, operation)(*constants).item()
     if not constants:
-        if first is last:
-            return first if operation in ("maximum", "minimum", "logical_and", "logical_or") else 0.0 if operation == "subtract" else None
-        return None
+        if first is last and operation in ("logical_and", "logical_or"):
+            return first if first.operation in LOGICAL else None
+        return None if first is not last else first if operation in ("maximum", "minimum") else 0.0 if operation == "subtract" else None
     other, constant = (last, constants[0]) if last is not constants[0] else (first, constants[0])
     return _with_constant(tape, operation, other, constant, constant is last)
 
@@ -195,15 +200,16 @@ def _with_constant(tape: Tape, operation: str, value: Recorded, constant: Any, l
         return value if constant == 0 else None
     if operation == "divide":
         if last:
-            return value if constant == 1 else None if constant == 0 else tape.note("multiply", value, 1.0 / constant)
+            inverse = 1.0 / constant if abs(constant) > 1e-300 else 0.0
+            return value if constant == 1 else tape.note("multiply", value, inverse) if inverse else None
         return 0.0 if constant == 0 else None
     if operation == "power" and last:
         return _power(tape, value, constant)
-    if operation == "logical_and":
-        return value if constant else False
-    if operation == "logical_or":
-        return True if constant else value
-    return None
+    if operation == "logical_and" and not constant:
+        return False
+    if operation == "logical_or" and constant:
+        return True
+    return value if operation in ("logical_and", "logical_or") and value.operation in LOGICAL else None
 
 
 def _power(tape: Tape, value: Recorded, exponent: float) -> Operand | None:

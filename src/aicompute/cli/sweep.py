@@ -56,16 +56,11 @@ def command(
     "site.electricity.price" = { from = "0.03 USD/kWh", to = "0.2 USD/kWh", count = 50 }
     "accelerator.memory.bandwidth" = ["x1", "x2"]
     """  # noqa: D301
-    from dataclasses import replace
-
     from aicompute.report.sweep import SweepView
-    from aicompute.sweep.design import design_from, read_design
+    from aicompute.sweep.design import chosen_from, read_design
     from aicompute.sweep.sweep import run_sweep
 
-    made = read_design(design)
-    if top is not None or objective is not None:
-        checked = design_from({"batch": [1]}, top=top, objective=objective or made.objective)
-        made = replace(made, top=top if top is not None else made.top, objective=checked.objective)
+    made = chosen_from(read_design(design), top, objective)
     if output is not None and output.is_file():
         raise UsageError(f"--output {output} is a file, not a folder")
     view = SweepView(run_sweep(library, made, output, on, workers, yes, _progress()))

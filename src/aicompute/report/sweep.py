@@ -18,6 +18,7 @@ from aicompute.report.records import SCHEMA, as_json, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.text import FORMATS, Cell, comma_separated
 from aicompute.report.views import Text
+from aicompute.sweep.design import column_of
 from aicompute.sweep.sweep import Swept
 from aicompute.sweep.table import Words, length
 from aicompute.units import plain, to_unit
@@ -76,7 +77,7 @@ class SweepView:
             {
                 "schema": SCHEMA, "points": p.points, "done": p.done, "found": p.found, "feasible": p.feasible, "seconds": p.seconds,
                 "complete": a.complete, "folder": None if a.folder is None else str(a.folder), "objective": a.design.objective,
-                "units": {name: METRICS[name][0] for name in best if name in METRICS}, "best": rows,
+                "units": {name: heading.unit or "1" for name, heading in a.columns.items() if heading.kind == "number"}, "best": rows,
             }
         )  # fmt: skip
         return found
@@ -86,9 +87,10 @@ class SweepView:
         return self.answer.best or {}
 
     def _csv(self) -> str:
-        """All rows that are kept."""
-        table = self.answer.table or {}
-        headers = [f"{name} [{METRICS[name][0]}]" if name in METRICS else name for name in table]
+        """All rows that are kept here; where they are in a folder, the best."""
+        table = self.answer.table if self.answer.table is not None else self._best()
+        units = {name: heading.unit for name, heading in self.answer.columns.items()}
+        headers = [f"{name} [{units[name]}]" if units.get(name) else name for name in table]
         columns: list[Sequence[Cell]] = [column.tolist() for column in table.values()]
         return comma_separated(headers, [list(row) for row in zip(*columns, strict=True)])
 
@@ -124,27 +126,45 @@ class SweepView:
 
 
 def _best_table(best: dict[str, Any], a: Swept) -> Table:
-    """The axes and the objective of the best rows."""
-    axes = [name for axis in a.design.axes for name in axis.names]
+    """The words, the axes and the objective of the best rows."""
+    names = [name for name in (column_of(n) for axis in a.design.axes for n in axis.names) if name in best]
+    names = list(dict.fromkeys(names))
     metrics = [a.design.objective, *(name for name in ("tokens_per_s_per_accelerator", "cost_per_token") if name in best)]
     metrics = list(dict.fromkeys(metrics))
-    names = [name for name in axes if name in best]
-    headers = [(name.rpartition(".")[2] if len(name) > 18 else name) + (f" [{a.units[name]}]" if name in a.units else "") for name in names]
+    units = {name: heading.shown if heading.shown != "1" else "" for name, heading in a.columns.items()}
+    headers = [label + (f" [{units[name]}]" if units.get(name) else "") for name, label in short_names(names).items()]
     for name in metrics:
         scale = display_of(name).scales[-1]
         headers.append(_SHORT.get(name, display_of(name).label) + (f" [{scale[1]}]" if scale[1] else ""))
     rows: list[list[Cell]] = []
     for k in range(min(length(best), SHOWN)):
         numbers = [plain(float(best[name][k]) / display_of(name).scales[-1][0]) for name in metrics]
-        rows.append([*(_level(best[name], k, a.units.get(name, "")) for name in names), *numbers])
+        rows.append([*(_level(best[name], k, units.get(name, "")) for name in names), *numbers])
     way = "most" if METRICS[a.design.objective][2] == "more" else "least"
     return Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names by the last of their parts, or by as many more as tell them apart.
+
+    Examples
+    --------
+    >>> short_names(["batch", "accelerator.memory.bandwidth", "system.tiers.scale-up.bandwidth", "system.power.nics"]).values()
+    dict_values(['batch', 'memory.bandwidth', 'scale-up.bandwidth', 'nics'])
+    """
+    found = {}
+    for name in names:
+        parts = name.split(".")
+        tails = [".".join(parts[-k:]) for k in range(1, len(parts) + 1)]
+        alone = [tail for tail in tails if not any(f".{other}".endswith(f".{tail}") for other in names if other != name)]
+        found[name] = alone[0] if alone else name
+    return found
 
 
 def _level(column: Any, row: int, unit: str) -> str:
     """A level of an axis in the unit in which people read it."""
     value = _plain(column, row)
-    return value if isinstance(value, str) else plain(to_unit(float(value), unit) if unit else float(value))
+    return value if isinstance(value, str) else plain(to_unit(float(value), unit) if unit else float(value), 4)
 
 
 def _plain(column: Any, row: int) -> Any:

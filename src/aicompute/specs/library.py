@@ -301,6 +301,11 @@ class Library:
             other._overrides[kind, identifier] = {**other._overrides.get((kind, identifier), {}), path: leaf}
         return other
 
+    def leaf(self, address: str, given: Any) -> Leaf:
+        """What an override of one value would put in its place, checked as `override` does."""
+        kind, identifier, path = self.address(address)
+        return self._new_leaf(kind, identifier, path, address, given)
+
     @property
     def changes(self) -> dict[str, Leaf]:
         """Every override, by kind, id and path."""

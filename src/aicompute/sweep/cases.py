@@ -17,16 +17,23 @@ from aicompute.estimate.context import ROLES, Scene, changed_scene, scene
 from aicompute.estimate.inputs import runnable
 from aicompute.estimate.recorded import FIELDS, SERVING_PLAN, TERMS, TRAINING_PLAN, address, recorded, values_read
 from aicompute.estimate.workload import Workload
+from aicompute.search import best
 from aicompute.search.compare import Options
 from aicompute.search.service import drafts_worth_trying
 from aicompute.specs import Library, Spec, Value
-from aicompute.sweep.design import FIXED, Axis, Design
+from aicompute.sweep.design import MOST_POINTS, MOST_WORDS, TARGETS, Axis, Design, column_of, plain_name
 from aicompute.tape import Recorded, needed
 from aicompute.workload_grid import WORKLOADS, WorkloadGrid
 
 WORDS = ("system", "model", "workload", "site", "stack", "precision")
 """Axes of names: each combination is a case of its own."""
-TARGETS = ("ttft", "tpot")
+_LATE: Mapping[str, tuple[str, ...]] = {"training": (), "prefill": ("ttft",), "decode": ("tpot",), "serving": TARGETS}
+"""Latency targets of each kind of work."""
+_COUNTS = ("input_length", "output_length", "sequence_length", "global_batch", "accelerators", "drafts", "sequences", *TRAINING_PLAN, "ep")
+_COUNTED = ("device", "accelerator", "device/accelerator")
+_OTHERWISE = {"systems": ("accelerators", "usable"), "accelerators": ("devices", "peak.", "efficiency.")}
+"""Beginnings of spec values that are not read by formulas alone: they also say how many devices there are, or which format runs."""
+_CORNERS = 1024
 DEFAULT_MODEL = {"training": "deepseek-v3"}
 _CHOSEN_BY = ("tokens_per_s_per_accelerator", "memory_share", "tpot", "ttft")
 
@@ -46,6 +53,8 @@ class Levels:
     count: int | None = None
     units: tuple[str, ...] = ()
     """In which people read each; empty where it is a plain number."""
+    whole: tuple[bool, ...] = ()
+    """Which of them are counts: what lies between the ends of a range is rounded."""
 
     @property
     def size(self) -> int:
@@ -63,9 +72,16 @@ class Levels:
         if self.values is not None:
             return np.asarray(self.values.T[:, np.minimum((np.asarray(share) * len(self.values)).astype(int), len(self.values) - 1)])
         found = []
-        for (low, high), log in zip(self.ends, self.logs, strict=True):
-            found.append(low * (high / low) ** share if log else low + (high - low) * share)
+        for (low, high), log, whole in zip(self.ends, self.logs, self.whole, strict=True):
+            between = low * (high / low) ** share if log else low + (high - low) * share
+            found.append(np.rint(between) if whole else np.where(share == 1.0, high, between))
         return np.asarray(found)
+
+    def corners(self) -> NDArray[np.float64]:
+        """Levels among which each name has its least and its largest value: shape (levels, names)."""
+        if self.values is None:
+            return np.asarray([self.at(0.0), self.at(1.0)])
+        return np.asarray(self.values[np.unique([*self.values.argmin(axis=0), *self.values.argmax(axis=0)])])
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,19 @@ class Case:
     """Draft tokens to try where they are not given, the better of them counts; empty where they are, or mean nothing."""
     random: bool
     rows: int
+    barred: str = ""
+    """Why no row is feasible whatever the plan: the terms of the site do not hold."""
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether there are as many accelerators as one unit has, however many that is."""
+        given = any("accelerators" in axis.targets for axis in (*self.slow, *self.fast))
+        return self.options.accelerators is None and not given
+
+    def scene_with(self, values: Mapping[str, float]) -> Scene:
+        """The scene with some spec values changed."""
+        found = changed_scene(self.scene, values)
+        return replace(found, accelerators=float(found.per_unit)) if self.one_unit else found
 
 
 def cases_of(lib: Library, design: Design) -> list[Case]:
@@ -103,14 +132,18 @@ def cases_of(lib: Library, design: Design) -> list[Case]:
     numbers = [axis for axis in design.axes if axis not in worded]
     if any(axis.ranges for axis in worded):
         raise UsageError(f"{', '.join(n for a in worded if a.ranges for n in a.names)}: names have no range; give a list")
+    cells = math.prod(len(axis.levels) for axis in worded)
+    if cells > MOST_WORDS or (design.points is None and design.size > MOST_POINTS):
+        said = f"{cells:,} combinations of names are more than {MOST_WORDS:,}"
+        raise UsageError(said if cells > MOST_WORDS else f"{design.size:.4g} points are more than {MOST_POINTS:.0e}; give fewer levels")
     combinations = [dict(_pairs(worded, levels)) for levels in itertools.product(*(axis.levels for axis in worded))]
     share = _shares(design.points, len(combinations))
-    found = [_case(library, design, words, numbers, rows) for words, rows in zip(combinations, share, strict=True)]
-    read = {target for case in found for target in _used(case)}
-    every = found[0].slow + found[0].fast
-    idle = [name for axis in every for name, target in zip(axis.names, axis.targets, strict=True) if target not in read]
+    kinds = tuple(dict.fromkeys(_kind({**design.fixed, **words}) for words in combinations))
+    found = [_case(library, design, words, numbers, rows, kinds) for words, rows in zip(combinations, share, strict=True)]
+    used = {name for case in found for name in _used(case)}
+    idle = [name for axis in found[0].slow + found[0].fast for name in axis.names if name not in used]
     if idle:
-        raise UsageError(f"{idle[0]} changes nothing in this sweep: no formula of it reads that value")
+        raise UsageError(f"{', '.join(idle)}: changes nothing in this sweep, no formula of it reads that value")
     return found
 
 
@@ -125,57 +158,78 @@ def _shares(points: int | None, cases: int) -> list[int | None]:
     return [points // cases + (1 if place < points % cases else 0) for place in range(cases)]
 
 
-def _case(lib: Library, design: Design, words: Mapping[str, Any], axes: Sequence[Axis], rows: int | None) -> Case:
-    """The case of some words."""
-    given = {**design.fixed, **words}
-    if given.get("system") is None:
-        raise UsageError("a sweep needs a system, such as system = 'gb200-nvl72'; or several, as an axis")
+def _kind(given: Mapping[str, Any]) -> str:
     kind = str(given.get("workload", "decode"))
     if kind not in WORKLOADS:
         raise UnknownNameError("workload", kind, WORKLOADS)
+    return kind
+
+
+def _case(
+    lib: Library, design: Design, linked: Mapping[str, Any], axes: Sequence[Axis], rows: int | None, kinds: tuple[str, ...]
+) -> Case:
+    """The case of some words, and of numbers that move with them."""
+    words = {name: value for name, value in linked.items() if name in WORDS}
+    axes = [*axes, *(Axis((name,), ((value,),)) for name, value in linked.items() if name not in WORDS)]
+    given = {**design.fixed, **words}
+    if given.get("system") is None:
+        raise UsageError("a sweep needs a system, such as system = 'gb200-nvl72'; or several, as an axis")
+    kind = _kind(given)
     names = [name for axis in axes for name in axis.names]
-    work = _workload(kind, {name: value for name, value in given.items() if name not in (*WORDS, *TERMS, "drafts", "batch")}, given)
-    options = _options(lib, given, {**design.plan, **{n: v for n, v in words.items() if n not in FIXED}})
+    work = _workload(kind, {name: value for name, value in given.items() if name not in (*WORDS, *TERMS, "drafts", "batch")}, kinds)
+    options = _options(lib, kind, given, design.plan)
     model = str(given.get("model", DEFAULT_MODEL.get(kind, "deepseek-r1-0528")))
     s = scene(lib, str(given["system"]), model, kind, options.sites[0] if options.sites else None, options.stack, options.precision,
               options.accelerators, options.used(work), options.rent)  # fmt: skip
     levels = [_levels(lib, s, kind, axis) for axis in axes]
-    plan = _complete(s, kind, options, work, names)
+    targets = [target for axis in levels for target in axis.targets]
+    twice = [name for name, target in zip(names, targets, strict=True) if targets.count(target) > 1]
+    if twice:
+        raise UsageError(f"{' and '.join(twice)} are the same input; give one of them")
+    plan = _complete(s, kind, options, targets, plan_of({name: value for name, value in design.plan.items() if name == "sequences"}))
     slow, fast = _sorted(s, work, plan, levels)
     count = rows if rows is not None else math.prod(axis.size for axis in levels)
     tried = () if work.is_training or "drafts" in names else (0.0,) if kind == "prefill" else tuple(drafts_worth_trying(s, options.drafts))
     drafts = tried if plan is not None else ()
-    columns = {**words, "system": s.system.id} if "system" in words or not words else dict(words)
-    given_in_full = plan is not None
-    return Case(columns, s, work, plan or {}, options, slow, fast, given_in_full, drafts, design.points is not None, count)
+    columns = {"system": s.system.id, **{name: _word(value) for name, value in words.items() if name != "system"}}
+    barred = "" if s.eligible else f"the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only"
+    return Case(columns, s, work, plan or {}, options, slow, fast, plan is not None, drafts, design.points is not None, count, barred)
 
 
-def _workload(kind: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> Workload:
-    """A workload with what is fixed of it."""
-    known = (*FIELDS[kind], *(("batch",) if kind in ("decode", "prefill") else ()), *TARGETS)
-    wrong = [name for name in fields if name not in known]
+def _word(value: Any) -> str:
+    """A name as a column has it; a map of precisions as the command line writes it."""
+    return ",".join(f"{role}={word}" for role, word in value.items()) if isinstance(value, Mapping) else str(value)
+
+
+def _fields(kind: str) -> tuple[str, ...]:
+    """What a kind of work may be told."""
+    return (*FIELDS[kind], *_LATE[kind], *(() if kind == "training" else ("batch", "drafts")))
+
+
+def _workload(kind: str, fields: Mapping[str, Any], kinds: Sequence[str]) -> Workload:
+    """A workload with what is fixed of it; what means something to another kind of the sweep only is left to that one."""
+    wrong = [name for name in fields if not any(name in _fields(each) for each in kinds)]
     if wrong:
-        raise UsageError(f"{', '.join(wrong)} has no meaning in a {kind} scenario, which has {', '.join(known)}")
-    late = {"decode": "ttft", "prefill": "tpot"}.get(kind)  # what this kind of work does not have
-    allowed = {name: value for name, value in fields.items() if name != late}
-    if kind in ("decode", "prefill") and given.get("batch") is not None:
-        allowed["batch"] = given["batch"]
-    made = WORKLOADS[kind](**allowed)
+        raise UsageError(f"{', '.join(wrong)}: no meaning in a {kind} scenario, which has {', '.join(_fields(kind))}")
+    made = WORKLOADS[kind](**{name: value for name, value in fields.items() if name in _fields(kind)})
     if isinstance(made, WorkloadGrid):
         raise UsageError(f"{', '.join(made.axes)}: give lists under axes")
     return made
 
 
-def _options(lib: Library, given: Mapping[str, Any], plan: Mapping[str, Any]) -> Options:
+def _options(lib: Library, kind: str, given: Mapping[str, Any], plan: Mapping[str, Any]) -> Options:
     """Terms of the estimates."""
-    drafts = given.get("drafts")
+    drafts, batch = given.get("drafts"), given.get("batch")
+    own = {name: value for name, value in plan.items() if name != "sequences" or kind == "training"}
+    numbers = plan_of(own if batch is None else {**own, "batch": batch})
+    best.check_overrides(numbers, best.TRAINING_KEYS if kind == "training" else best.SERVING_KEYS, kind)
     return Options(
         sites=() if given.get("site") is None else (str(given["site"]),),
         stack=given.get("stack"),
         precision=given.get("precision"),
         utilisation=share_of("utilisation", given.get("utilisation")),
         accelerators=accelerators_of(given.get("accelerators")),
-        plan=plan_of({name: value for name, value in plan.items() if name != "sequences"}),
+        plan=numbers,
         samples=0,
         rent=rent_of(given.get("rent"), lib),
         drafts=() if drafts is None else (drafts_of(drafts),),
@@ -186,6 +240,7 @@ def _levels(lib: Library, s: Scene, kind: str, axis: Axis) -> Levels:
     """An axis with its values in SI units."""
     targets = tuple(_target(lib, s, kind, name) for name in axis.names)
     units = tuple(_unit(s, target) for target in targets)
+    columns = tuple(map(column_of, axis.names))
 
     def number(place: int, value: Any) -> float:
         return _number(lib, s, kind, axis.names[place], targets[place], value)
@@ -197,18 +252,21 @@ def _levels(lib: Library, s: Scene, kind: str, axis: Axis) -> Levels:
                 raise UsageError(f"{name}: a log range needs ends above zero, not {r.low!r} and {r.high!r}")
             if low == high:
                 raise UsageError(f"{name}: the range from {r.low!r} to {r.high!r} is a single value")
-        return Levels(axis.names, targets, None, ends, tuple(r.spacing == "log" for r in axis.ranges), axis.ranges[0].count, units)
+        whole = tuple(t in _COUNTS or unit in _COUNTED or t.startswith("models/") for t, unit in zip(targets, units, strict=True))
+        return Levels(columns, targets, None, ends, tuple(r.spacing == "log" for r in axis.ranges), axis.ranges[0].count, units, whole)
     values = np.array([[number(k, value) for k, value in enumerate(level)] for level in axis.levels])
-    return Levels(axis.names, targets, values, units=units)
+    return Levels(columns, targets, values, units=units)
 
 
 def _target(lib: Library, s: Scene, kind: str, name: str) -> str:
     """What a name sets."""
-    short = {"vpp": "chunks", "isl": "input_length", "osl": "output_length"}.get(name, name)
-    plans = TRAINING_PLAN if kind == "training" else (*SERVING_PLAN, "batch")
-    known = (*plans, *FIELDS[kind], *TERMS, *TARGETS)
+    short = plain_name(name)
+    plans = TRAINING_PLAN if kind == "training" else tuple(n for n in SERVING_PLAN if n != "drafts" or kind != "prefill")
+    known = (*plans, *_fields(kind), *TERMS) if kind != "prefill" else (*plans, *_fields(kind)[:-1], *TERMS)
     if short in known:
         return short
+    if any(short in (*SERVING_PLAN, *TRAINING_PLAN, *_fields(each)) for each in WORKLOADS):
+        raise UsageError(f"axis {name}: no meaning in a {kind} scenario, which has {', '.join(dict.fromkeys(known))}")
     head, _, path = name.partition(".")
     if head in ROLES and path:
         spec: Spec = getattr(s, head)
@@ -231,20 +289,12 @@ def _unit(s: Scene, target: str) -> str:
 
 def _number(lib: Library, s: Scene, kind: str, name: str, target: str, value: Any) -> float:
     """A level of an axis in SI units."""
-    if isinstance(value, bool):
-        return float(value)
     if "/" in target:
-        kind_of, _, rest = target.partition("/")
-        spec = next((x for x in _specs(s) if rest.startswith(f"{x.id}.") and x.kind == kind_of), None)
-        identifier, path = (spec.id, rest[len(spec.id) + 1 :]) if spec else lib.address(target)[1:]
-        if isinstance(value, str) and value[:1] == "x":
-            try:
-                return float(value[1:]) * lib.load(kind_of, identifier).si(path)
-            except ValueError:
-                raise UsageError(f"{name} = {value!r}: expected a multiple such as 'x2'") from None
-        return float(lib.override({target: value}).load(kind_of, identifier).si(path))
+        return _spec_number(lib, name, target, value)
+    if isinstance(value, (list, dict)):
+        raise UsageError(f"{name} = {value!r}: expected a number, or a text with a unit")
     if target in FIELDS[kind] or target in TARGETS:
-        made = WORKLOADS["serving" if target in TARGETS else kind](**{target: value})
+        made = WORKLOADS[kind](**{target: value})
         return float(getattr(made, target))
     if target == "utilisation":
         return share_of(name, value) or 0.0
@@ -254,31 +304,52 @@ def _number(lib: Library, s: Scene, kind: str, name: str, target: str, value: An
         return rent_of(value, lib) or 0.0
     if target == "drafts":
         return drafts_of(value)
-    if target in ("batch", "sequences"):
-        number = float(plan_of({"batch": value})["batch"])
-        if number <= 0.0:
-            raise UsageError(f"{name} = {value!r}: expected a number above zero")
+    number = float(plan_of({("batch" if target == "sequences" else target): value})["batch" if target == "sequences" else target])
+    if target == "sequences":
+        if number < 1.0:
+            raise UsageError(f"{name} = {value!r}: expected a number of at least 1")
         return number
-    return plan_of({name: value})[target]
+    best.check_overrides({target: number}, best.TRAINING_KEYS if kind == "training" else best.SERVING_KEYS, kind)
+    return number
+
+
+def _spec_number(lib: Library, name: str, target: str, value: Any) -> float:
+    """A level of a spec value in SI units, checked as an override is; "x2" is twice what the spec says."""
+    kind, identifier, path = lib.address(target)
+    if isinstance(value, str) and value[:1] == "x":
+        try:
+            factor = float(value[1:])
+        except ValueError:
+            raise UsageError(f"{name} = {value!r}: expected a multiple such as 'x2'") from None
+        number = factor * lib.load(kind, identifier).si(path)
+        value = int(number) if number.is_integer() and isinstance(lib.load(kind, identifier).get(path), int) else number
+    if isinstance(value, float) and value.is_integer() and isinstance(lib.load(kind, identifier).get(path, None), int):
+        value = int(value)
+    leaf = lib.leaf(target, value)
+    if isinstance(leaf, Value):
+        return leaf.value
+    if isinstance(leaf, (bool, int, float)):
+        return float(leaf)
+    raise UsageError(f"{name} = {value!r}: {path} of {identifier} is no number; axes of words are {', '.join(WORDS)}")
 
 
 def _specs(s: Scene) -> tuple[Spec, ...]:
     return s.system, s.accelerator, s.model, s.stack, s.site
 
 
-def _complete(s: Scene, kind: str, o: Options, w: Workload, axes: Sequence[str]) -> dict[str, float] | None:
+def _complete(s: Scene, kind: str, o: Options, axes: Sequence[str], load: Mapping[str, float]) -> dict[str, float] | None:
     """Numbers of a plan that is given in full, with the axes; None where some of it has to be chosen."""
-    named = {"chunks" if name == "vpp" else name for name in (*o.plan, *axes)}
-    plan = dict(o.plan)
+    plan = {**o.plan, **load}
+    named = {*plan, *axes}
     if kind == "training":
         if "sequence_parallel" not in named:
             plan["sequence_parallel"] = 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0
             named.add("sequence_parallel")
         return plan if set(TRAINING_PLAN) <= named else None
-    if w.batch is not None and "batch" not in named:
-        plan["batch"] = w.batch
-        named.add("batch")
-    return plan if {"tp", "dp", "pp", "ep"} <= named and named & {"batch", "sequences"} else None
+    full = {"tp", "dp", "pp", "ep"} <= named
+    if "sequences" in named and not full:
+        raise UsageError("sequences are those of an engine, whose plan is needed in full (tp, dp, pp, ep); or give batch")
+    return plan if full and named & {"batch", "sequences"} else None
 
 
 def _sorted(
@@ -289,12 +360,13 @@ def _sorted(
     slow: list[Levels] = []
     fast: list[Levels] = []
     choosing = _choosing(s, w) if plan is None else set()
+    formats = _changes_formats(s, levels)
     for axis in levels:
         spec_values = [target for target in axis.targets if "/" in target]
         if plan is None:
             anew = len(spec_values) < len(axis.targets) or any(target not in read or target in choosing for target in spec_values)
         else:
-            anew = any(target not in read or target.endswith(".devices") for target in spec_values) or _changes_formats(s, axis)
+            anew = any(target not in read or target.endswith(".devices") or target in formats for target in spec_values)
         (slow if anew else fast).append(axis)
     return tuple(slow), tuple(fast)
 
@@ -312,28 +384,38 @@ def _choosing(s: Scene, w: Workload) -> set[str]:
     return found
 
 
-def _changes_formats(s: Scene, axis: Levels) -> bool:
-    """Whether an axis makes the chip compute some format in other units at one of its levels."""
-    if not any(target.partition(".")[0].startswith("accelerators/") for target in axis.targets):
-        return False
+def _changes_formats(s: Scene, axes: Sequence[Levels]) -> set[str]:
+    """Spec values of the chip among the axes, if some of their levels together make it compute a format in other units.
+
+    What a format reaches moves one way with each value, so that it is enough to look at the ends of every axis.
+    """
+    own = [axis for axis in axes if any(target.startswith("accelerators/") for target in axis.targets)]
+    targets = [target for axis in own for target in axis.targets]
     before = [runnable(s.accelerator, word) for word in s.precision.values()]
-    places = range(axis.size) if axis.values is not None and axis.size <= 64 else (0, axis.size - 1)
-    ends = [axis.level(place) for place in places] if axis.values is not None else [axis.at(0.0), axis.at(1.0)]
-    for values in ends:
-        other = changed_scene(s, dict(zip(axis.targets, map(float, values), strict=True))).accelerator
+    for corner in itertools.islice(itertools.product(*(axis.corners() for axis in own)), _CORNERS + 1 if own else 0):
+        other = changed_scene(s, dict(zip(targets, np.concatenate(corner).tolist(), strict=True))).accelerator
         if [runnable(other, word) for word in s.precision.values()] != before:
-            return True
-    return False
+            return set(targets)
+    return set(targets) if math.prod(len(axis.corners()) for axis in own) > _CORNERS else set()
 
 
 def _used(case: Case) -> set[str]:
-    """What the axes of a case set that has an effect there."""
+    """Names of the axes of a case that have an effect there."""
     found = set()
+    read = values_read(case.scene)
     for axis in (*case.slow, *case.fast):
-        for target in axis.targets:
-            kind, slash, rest = target.partition("/")
-            own = any(spec.kind == kind and rest.startswith(f"{spec.id}.") for spec in _specs(case.scene))
-            if own or not slash:
-                found.add(target)
+        for name, target in zip(axis.names, axis.targets, strict=True):
+            if "/" not in target or target in read or _read_otherwise(case.scene, target):
+                found.add(name)
     return found
 
+
+def _read_otherwise(s: Scene, target: str) -> bool:
+    """Whether a spec value is used though no formula asks for it by its name."""
+    kind, _, rest = target.partition("/")
+    for spec in _specs(s):
+        if spec.kind == kind and rest.startswith(f"{spec.id}."):
+            path = rest[len(spec.id) + 1 :]
+            switch = isinstance(spec.get(path, None), bool)
+            return switch or kind == "models" or path.startswith(_OTHERWISE.get(kind, ()))
+    return False

@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ FIXED = (
 )  # fmt: skip
 """Arguments of an estimate that a sweep may fix, or have as an axis."""
 KEPT = ("metrics", "top", "objective")
+TARGETS = ("ttft", "tpot")
+"""Latency targets; as axes their columns are called "ttft_target" and "tpot_target", for the metrics have the plain names."""
+SHORT = {"isl": "input_length", "osl": "output_length", "vpp": "chunks"}
+OBJECTIVE = "tokens_per_s_per_accelerator"
+MOST_POINTS = 10**15
+MOST_WORDS = 100_000
+"""Combinations of names: each is prepared on its own."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Design:
     """Empty: all."""
     top: int | None = None
     """Keep so many of the best rows only."""
-    objective: str = "tokens_per_s_per_accelerator"
+    objective: str = OBJECTIVE
 
     @property
     def size(self) -> int:
@@ -81,6 +88,28 @@ class Design:
     def digest(self) -> str:
         """Tells two designs apart."""
         return hashlib.blake2b(json.dumps(asdict(self), sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def plain_name(name: str) -> str:
+    """An input by its full name.
+
+    Examples
+    --------
+    >>> plain_name("isl"), plain_name("batch")
+    ('input_length', 'batch')
+    """
+    return SHORT.get(name, name)
+
+
+def column_of(name: str) -> str:
+    """The column of an axis.
+
+    Examples
+    --------
+    >>> column_of("batch"), column_of("tpot")
+    ('batch', 'tpot_target')
+    """
+    return f"{name}_target" if name in TARGETS else name
 
 
 def axis_from(names: Sequence[str], given: Any, *, random: bool, where: str) -> Axis:
@@ -165,7 +194,7 @@ def design_from(
     changes: Mapping[str, Any] | None = None,
     metrics: Sequence[str] = (),
     top: int | None = None,
-    objective: str = "tokens_per_s_per_accelerator",
+    objective: str = OBJECTIVE,
 ) -> Design:
     """A design, checked as far as it can be without specs; all faults at once.
 
@@ -187,9 +216,11 @@ def design_from(
         _collect(faults, found, lambda names=names, given=given: axis_from(names, given, random=random, where=f"axes.{' + '.join(names)}"))
     for place, table in enumerate(linked):
         _collect(faults, found, lambda table=table, place=place: linked_axis(table, random=random, where=f"linked[{place}]"))
-    known = [name for axis in found for name in axis.names]
+    known = [plain_name(name) for axis in found for name in axis.names]
     faults += [f"{name} is an axis twice" for name in dict.fromkeys(known) if known.count(name) > 1]
-    faults += [f"{name} is an axis and fixed" for name in (*(fixed or {}), *(plan or {})) if name in known]
+    faults += [f"{name} is an axis and fixed" for name in map(plain_name, (*(fixed or {}), *(plan or {}))) if name in known]
+    faults += [f"{name} is fixed twice" for name in (fixed or {}) if name in (plan or {})]
+    faults += _contradictions({*known, *map(plain_name, (*(fixed or {}), *(plan or {})))})
     if points is not None and (isinstance(points, bool) or not isinstance(points, int) or points < 1):
         faults.append(f"points = {points!r}: expected a whole number of at least 1")
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= 1_000_000):
@@ -210,6 +241,18 @@ def design_from(
         axes=tuple(found), fixed=dict(fixed or {}), plan=dict(plan or {}), set=dict(changes or {}), points=points, seed=seed,
         metrics=tuple(named[1:]), top=top, objective=named[0],
     )  # fmt: skip
+
+
+def chosen_from(design: Design, top: int | None, objective: str | None) -> Design:
+    """A design that keeps other rows: so many of the best, by another metric; None leaves what it says."""
+    asked = design_from({"batch": [1]}, top=top, objective=objective or design.objective)
+    return replace(design, top=design.top if top is None else top, objective=asked.objective)
+
+
+def _contradictions(names: Collection[str]) -> list[str]:
+    """Inputs that exclude each other."""
+    pairs = (("batch", "sequences", "sequences of an accelerator or of an engine"),)
+    return [f"{one} and {other} are both given; give one of them: {why}" for one, other, why in pairs if one in names and other in names]
 
 
 def _collect(faults: list[str], found: list[Axis], make: Any) -> None:
@@ -233,28 +276,54 @@ def read_design(path: Path) -> Design:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: is not TOML: {error}") from None
+    faults = [f"{name}: expected a table [{name}], found {data[name]!r}" for name in TABLES
+              if name in data and name != "linked" and not isinstance(data[name], dict)]  # fmt: skip
+    linked = data.get("linked", [])
+    if not isinstance(linked, list) or not all(isinstance(table, dict) for table in linked):
+        faults.append("linked: expected tables [[linked]], each of axes that move together")
+    if faults:
+        raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
     head = data.get("sweep", {})
     faults = [str(UnknownNameError("table", name, TABLES)) for name in data if name not in TABLES]
     faults += [str(UnknownNameError("key of [sweep]", name, (*FIXED, *KEPT))) for name in head if name not in (*FIXED, *KEPT)]
+    if not isinstance(head.get("metrics", []), (str, list)):
+        faults.append(f"metrics = {head['metrics']!r}: expected a list of names")
     strangers = [name for name in data.get("random", {}) if name not in ("points", "seed")]
     faults += [str(UnknownNameError("key of [random]", name, ("points", "seed"))) for name in strangers]
     if "random" in data and "points" not in data["random"]:
         faults.append("[random] needs points")
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
-    random = data.get("random", {})
+    random, metrics = data.get("random", {}), head.get("metrics", ())
     try:
         return design_from(
-            data.get("axes", {}),
-            linked=data.get("linked", []),
+            _flat(data.get("axes", {})),
+            linked=[_flat(table) for table in linked],
             points=random.get("points"),
             seed=random.get("seed", 0),
             fixed={name: head[name] for name in head if name in FIXED},
             plan=data.get("plan", {}),
-            changes=data.get("set", {}),
-            metrics=head.get("metrics", ()),
+            changes=_flat(data.get("set", {})),
+            metrics=[metrics] if isinstance(metrics, str) else metrics,
             top=head.get("top"),
-            objective=head.get("objective", "tokens_per_s_per_accelerator"),
+            objective=head.get("objective", OBJECTIVE),
         )
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Keys with dots that TOML has taken apart, put together again; ranges are left as they are.
+
+    Examples
+    --------
+    >>> _flat({"site": {"electricity": {"price": [1, 2]}}, "batch": {"from": 1, "to": 2, "count": 2}})
+    {'site.electricity.price': [1, 2], 'batch': {'from': 1, 'to': 2, 'count': 2}}
+    """
+    found: dict[str, Any] = {}
+    for name, item in table.items():
+        if isinstance(item, Mapping) and item and not {"from", "to", "count", "spacing"} & set(item):
+            found |= _flat(item, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = item
+    return found

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
-from aicompute.estimate.context import Records, Scene, changed_scene, records, standing
+from aicompute.estimate.context import Records, Scene, records, standing
 from aicompute.estimate.inputs import read_value
-from aicompute.estimate.recorded import TERMS, address, scene_program
+from aicompute.estimate.recorded import FIELDS, TERMS, address, scene_program
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
 from aicompute.plan.check import SERVING_FAULTS, TRAINING_FAULTS, serving_faults, training_faults
 from aicompute.search.compare import choose
 from aicompute.specs import Spec
-from aicompute.sweep.cases import TARGETS, Case
+from aicompute.sweep.cases import Case
+from aicompute.sweep.design import TARGETS
 from aicompute.sweep.table import Table, Words, joined, words
 from aicompute.workload.architecture import Architecture
 
@@ -92,6 +93,11 @@ def _mesh_rows(case: Case) -> int:
     return math.prod(axis.size for axis in case.fast[len(case.fast) - _inner(case) :])
 
 
+def piece_rows(case: Case) -> int:
+    """Rows that are found at once."""
+    return min(_block_rows(case), SLOW_ROWS if case.random and case.slow else FAST_ROWS if case.random else min(_mesh_rows(case), MESH))
+
+
 def rows_of(case: Case, block: Block, metrics: Sequence[str], seed: int = 0) -> Table:
     """The rows of a block.
 
@@ -104,7 +110,8 @@ def rows_of(case: Case, block: Block, metrics: Sequence[str], seed: int = 0) -> 
 
     Returns
     -------
-    Columns of one length: axes, "feasible", "reason", metrics in SI units (nan where a row is not feasible), "plan" where it was chosen.
+    Columns of one length: axes, "feasible", "reason", metrics in SI units (nan where a row is not feasible), "plan" where it was chosen;
+    not every block has every column (`columns.filled`).
     """
     with np.errstate(all="ignore"):
         if case.random:
@@ -121,8 +128,8 @@ def _grid_part(case: Case, start: int, size: int, metrics: Sequence[str]) -> Tab
     """Rows that differ in the inner axes only: all of them, or a piece where that is a single long axis."""
     inner = _inner(case)
     outer, mesh = (*case.slow, *case.fast[: len(case.fast) - inner]), case.fast[len(case.fast) - inner :]
-    places = np.unravel_index(start // _mesh_rows(case), [axis.size for axis in outer]) if outer else ()
-    fixed = {t: float(v) for a, p in zip(outer, places, strict=True) for t, v in zip(a.targets, a.level(int(p)), strict=True)}
+    places = _places(start // _mesh_rows(case), [axis.size for axis in outer])
+    fixed = {t: float(v) for a, p in zip(outer, places, strict=True) for t, v in zip(a.targets, a.level(p), strict=True)}
     columns: dict[str, Any] = {name: fixed[target] for axis in outer for name, target in zip(axis.names, axis.targets, strict=True)}
     arrays: dict[str, NDArray[np.float64]] = {}
     axes: dict[str, int] = {}
@@ -136,6 +143,15 @@ def _grid_part(case: Case, start: int, size: int, metrics: Sequence[str]) -> Tab
     for axis in mesh:
         columns |= {name: arrays[target] for name, target in zip(axis.names, axis.targets, strict=True)}
     return _table(case, {**columns, **found}, shape)
+
+
+def _places(number: int, sizes: Sequence[int]) -> list[int]:
+    """Places on some axes of a cell of their grid, the last axis fastest; of any size."""
+    found = []
+    for size in reversed(sizes):
+        number, place = divmod(number, size)
+        found.append(place)
+    return found[::-1]
 
 
 def _random(case: Case, block: Block, metrics: Sequence[str], seed: int) -> Table:
@@ -180,6 +196,8 @@ def _evaluated(
     metrics: Sequence[str],
 ) -> dict[str, Any]:
     """Metrics, whether each row is feasible, and why not."""
+    if case.barred:
+        return {"feasible": False, "reason": case.barred}
     if case.flat:
         return _given(case, fixed, arrays, axes, shape, metrics)
     return _chosen(case, fixed, arrays, shape, metrics)
@@ -195,7 +213,7 @@ def _given(
 ) -> dict[str, Any]:
     """Under plans that are given in full: one program for all rows, or one for each number of draft tokens of which the better counts."""
     anew = {target for axis in case.slow for target in axis.targets}
-    s = changed_scene(case.scene, {name: value for name, value in fixed.items() if name in anew}) if anew else case.scene
+    s = case.scene_with({name: value for name, value in fixed.items() if name in anew}) if anew else case.scene
     numbers = {name: value for name, value in fixed.items() if name not in anew}
     varying = {name: bits for name, bits in {**dict.fromkeys(numbers, 0), **axes}.items() if name not in TARGETS}
     wanted = (*metrics, "memory_share", "ttft", "tpot", _RATE) if metrics else None
@@ -250,12 +268,12 @@ def _chosen(
     case: Case, fixed: Mapping[str, float], arrays: Mapping[str, Any], shape: tuple[int, ...], metrics: Sequence[str]
 ) -> dict[str, Any]:
     """Under the best plan of each level of the slow axes; the fast ones, such as prices, do not change it."""
-    s = changed_scene(case.scene, fixed)
+    s = case.scene_with(fixed)
     terms: dict[str, Any] = {name: fixed[name] for name in TERMS if name in fixed}
     s = replace(s, **terms)
-    fields: dict[str, Any] = {name: value for name, value in fixed.items() if hasattr(case.work, name)}
+    fields: dict[str, Any] = {name: value for name, value in fixed.items() if name in (*FIELDS[case.work.kind], *TARGETS)}
     w = replace(case.work, **fields)
-    plan = {n: v for n, v in fixed.items() if "/" not in n and n not in fields and n not in (*TERMS, "drafts", "sequences")}
+    plan = {n: v for n, v in fixed.items() if "/" not in n and n not in fields and n not in (*TERMS, "drafts")}
     drafts = (fixed["drafts"],) if "drafts" in fixed else case.options.drafts
     options = replace(case.options, plan={**case.options.plan, **plan}, drafts=drafts)
     try:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import itertools
+import multiprocessing
 import os
 import pickle
+import signal
+import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +22,7 @@ import numpy as np
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate.result import METRICS
 from aicompute.sweep.cases import Case
+from aicompute.sweep.columns import Heading, filled
 from aicompute.sweep.design import Design
 from aicompute.sweep.rows import Block, rows_of
 from aicompute.sweep.table import Table, best_rows
@@ -26,6 +31,7 @@ WAITING = 3
 """Blocks under way for each worker: none idles, and memory stays bounded."""
 CONNECT = 10.0
 """Seconds to wait for a scheduler."""
+GOES_ON = "what is written is whole, and the same command goes on"
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Work:
     seed: int
     top: int | None
     objective: str
+    columns: Mapping[str, Heading]
 
 
 Found = tuple[Block, Table, int, int]
@@ -48,7 +55,7 @@ _known: dict[str, Case] = {}
 """Cases that this process has unpacked: their programs are made once."""
 
 
-def works(design: Design, cases: Sequence[Case], blocks: Iterator[Block]) -> Iterator[Work]:
+def works(design: Design, cases: Sequence[Case], columns: Mapping[str, Heading], blocks: Iterator[Block]) -> Iterator[Work]:
     """What is to be done for some blocks."""
     packed: dict[int, tuple[str, bytes]] = {}
     for block in blocks:
@@ -58,7 +65,7 @@ def works(design: Design, cases: Sequence[Case], blocks: Iterator[Block]) -> Ite
             data = zlib.compress(pickle.dumps(bare), 1)
             packed = {block.case: (hashlib.blake2b(data, digest_size=12).hexdigest(), data)}
         key, data = packed[block.case]
-        yield Work(key, data, block, design.metrics, design.seed, design.top, design.objective)
+        yield Work(key, data, block, design.metrics, design.seed, design.top, design.objective, columns)
 
 
 def found_of(work: Work) -> Found:
@@ -67,14 +74,12 @@ def found_of(work: Work) -> Found:
         if len(_known) > 64:
             _known.clear()
         _known[work.key] = pickle.loads(zlib.decompress(work.case))
-    wanted = work.metrics if not work.metrics or work.objective in work.metrics or work.top is None else (*work.metrics, work.objective)
+    wanted = (*work.metrics, work.objective) if work.metrics else ()
     table = rows_of(_known[work.key], work.block, wanted, work.seed)
     table["row"] = np.arange(work.block.start + work.block.first, work.block.start + work.block.last)
     feasible = int(table["feasible"].sum())  # type: ignore[union-attr]
+    table = filled(table, work.columns)
     if work.top is not None:
-        if work.objective not in table:
-            known = [name for name in table if name in METRICS]
-            raise UsageError(f"objective {work.objective!r} is not among the metrics of this work: {', '.join(known)}")
         table = best_rows(table, work.objective, sign_of(work.objective), work.top)
     return work.block, table, work.block.rows, feasible
 
@@ -123,7 +128,9 @@ def _processes(given: Iterator[Work], count: int) -> Iterator[Found]:
     if len(first) < 2:
         yield from here(iter(first))
         return
-    pool = ProcessPoolExecutor(count)
+    # a fork, where there is one, so that a script needs no guard around its body; workers leave Ctrl-C to this process
+    way = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(count, way, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     running: set[Future[Found]] = set()
     try:
         for work in itertools.chain(first, given):
@@ -136,6 +143,8 @@ def _processes(given: Iterator[Work], count: int) -> Iterator[Found]:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for each in done:
                 yield each.result()
+    except BrokenProcessPool:
+        raise AicomputeError(f"a worker process died, perhaps for want of memory; {GOES_ON}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -154,7 +163,8 @@ def _dask(given: Iterator[Work], address: str | None, count: int) -> Iterator[Fo
     except (OSError, TimeoutError, ValueError) as error:
         raise AicomputeError(f"the Dask scheduler at {address} cannot be reached within {CONNECT:g} s: {_first_line(error)}") from None
     try:
-        first = list(itertools.islice(given, WAITING * max(count, len(client.scheduler_info()["workers"]), 1)))
+        client.wait_for_workers(1, timeout=CONNECT)
+        first = list(itertools.islice(given, WAITING * max(sum(client.nthreads().values()), 1)))
         queue = dask.as_completed([client.submit(found_of, work, pure=False, retries=2) for work in first], loop=client.loop)
         for done in queue:
             found: Found = done.result()
@@ -162,6 +172,10 @@ def _dask(given: Iterator[Work], address: str | None, count: int) -> Iterator[Fo
             for work in itertools.islice(given, 1):
                 queue.add(client.submit(found_of, work, pure=False, retries=2))
             yield found
+    except TimeoutError:
+        raise AicomputeError(f"the Dask cluster at {address} has no worker after {CONNECT:g} s") from None
+    except (dask.scheduler.KilledWorker, dask.comm.CommClosedError, CancelledError, ImportError) as error:
+        raise AicomputeError(f"the Dask cluster failed: {_first_line(error)}; {GOES_ON}") from None
     finally:
         client.close()
         if cluster is not None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from aicompute.errors import UsageError
 from aicompute.specs import Library
 from aicompute.sweep.cases import Case, cases_of
+from aicompute.sweep.columns import Heading, filled, headings
 from aicompute.sweep.design import Design
-from aicompute.sweep.rows import Block, blocks_of, count_blocks, rows_of
+from aicompute.sweep.rows import Block, blocks_of, count_blocks, piece_rows, rows_of
 from aicompute.sweep.run import runner, sign_of, works
 from aicompute.sweep.store import Store
-from aicompute.sweep.table import Table, best_rows, joined, length, parquet_of, words
+from aicompute.sweep.table import Table, best_rows, joined, length, needs_arrow, parquet_of, words
 
 FEW = 12
 """Best rows that are shown where all are kept."""
@@ -59,8 +60,8 @@ class Swept:
     folder: Path | None = None
     best: Table | None = None
     """The best rows, best first."""
-    units: Mapping[str, str] = field(default_factory=dict)
-    """In which people read the axes, where they are no plain numbers."""
+    columns: Mapping[str, Heading] = field(default_factory=dict)
+    """What each column holds, and its unit."""
     resumed: bool = False
 
 
@@ -93,14 +94,17 @@ def run_sweep(
     cases = cases_of(lib, design)
     blocks = count_blocks(cases)
     progress = Progress(sum(case.rows for case in cases), blocks)
+    columns = headings(design, cases)
     _ask(design, cases, progress.points, output, large)
-    store = Store(output, design, cases, lib) if output is not None else None
+    if output is not None:
+        needs_arrow()
+    store = Store(output, design, cases, columns, lib) if output is not None else None
     kept = _Kept(design, store)
     start = time.perf_counter()
     todo = _todo(store, cases, kept, progress)
     complete = True
     try:
-        for block, rows_found, rows, feasible in run(works(design, cases, todo)):
+        for block, rows_found, rows, feasible in run(works(design, cases, columns, todo)):
             kept.add(block, rows_found)
             progress.done += rows
             progress.found += rows
@@ -114,8 +118,7 @@ def run_sweep(
     if store is not None:
         store.close(complete=complete, best=kept.best)
     table = kept.best if design.top is not None else kept.rows() if store is None else None
-    units = {name: unit for axis in (*cases[0].slow, *cases[0].fast) for name, unit in zip(axis.names, axis.units, strict=True) if unit}
-    return Swept(design, progress, complete, table, output, kept.best, units, store is not None and store.resumed)
+    return Swept(design, progress, complete, table, output, kept.best, columns, store is not None and store.resumed)
 
 
 class _Kept:
@@ -151,11 +154,12 @@ def _words_of(store: Store, block: Block, size: int) -> Table:
 def _todo(store: Store | None, cases: Sequence[Case], kept: _Kept, progress: Progress) -> Iterator[Block]:
     """Blocks to be found; those of an earlier run are counted, and looked at where the best rows are wanted."""
     for block in blocks_of(cases):
-        if store is not None and store.path(block).exists():
-            progress.done += block.rows
-            kept.add(block, store.read(block), new=False)
-        else:
+        there = store.read(block) if store is not None else None
+        if there is None:
             yield block
+        else:
+            progress.done += block.rows
+            kept.add(block, there, new=False)
 
 
 def _ask(design: Design, cases: Sequence[Case], points: int, output: Path | None, large: bool) -> None:
@@ -163,7 +167,7 @@ def _ask(design: Design, cases: Sequence[Case], points: int, output: Path | None
     if output is None and design.top is None and points > MOST_IN_MEMORY:
         said = f"{points:,} rows are more than {MOST_IN_MEMORY:,}, which are kept in memory"
         raise UsageError(f"{said}; give an output folder, or keep the top N only")
-    if large or points < 100_000:
+    if large or points < (100_000 if all(case.flat for case in cases) else 2_000):
         return
     seconds, size = _cost(design, cases, points)
     size = 0.0 if design.top is not None or output is None else size
@@ -173,13 +177,13 @@ def _ask(design: Design, cases: Sequence[Case], points: int, output: Path | None
 
 
 def _cost(design: Design, cases: Sequence[Case], points: int) -> tuple[float, float]:
-    """Seconds and bytes of a sweep, from a few rows of its first case."""
-    case = cases[0]
+    """Seconds and bytes of a sweep, from some rows of its largest case; of those that choose a plan, where there are such."""
+    case = max(cases, key=lambda one: (not one.flat, one.rows))
     first = next(blocks_of([case]))
-    unit = first if case.flat else replace(first, last=min(first.last, 2))
+    unit = replace(first, last=min(first.last, piece_rows(case) if case.flat else 2))
     rows_of(case, unit, design.metrics, design.seed)  # programs are made once
     start = time.process_time()
-    table = rows_of(case, unit, design.metrics, design.seed)
+    table = filled(rows_of(case, unit, design.metrics, design.seed), headings(design, [case]))
     each = (time.process_time() - start) / max(length(table), 1)
     try:
         size = len(parquet_of(table)) / max(length(table), 1)
