@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aicompute.tape import Operand, Recorded, needed
 
-ROWS = 4096
+ROWS = 8192
 """Rows of a flat batch done at a time: enough to hide the cost of a call, few enough that some dozen buffers stay in the cache."""
 _LOGICAL = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not")
 
