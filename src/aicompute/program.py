@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aicompute.tape import LOGICAL, Operand, Recorded, needed
 
-ROWS = 4096
+ROWS = 8192
 """Rows of a flat batch done at a time: enough to hide the cost of a call, few enough that some dozen buffers stay in the cache."""
 
 Body = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]

@@ -10,6 +10,7 @@ number becomes a multiplication, so that a result may differ from the formula's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -176,9 +177,7 @@ def _shorter(tape: Tape, operation: str, arguments: tuple[Operand, ...]) -> Oper
     """What an operation comes to without being done, or with a cheaper one; None where it has to be done."""
     first, last = arguments[0], arguments[-1]
     if operation == "where":
-        if not isinstance(first, Recorded):
-            return arguments[1] if first else last
-        return last if arguments[1] is last else None
+        return _choice(tape, first, arguments[1], last)
     if len(arguments) == 1:
         return None
     constants = [a for a in arguments if not isinstance(a, Recorded)]
@@ -192,10 +191,26 @@ def _shorter(tape: Tape, operation: str, arguments: tuple[Operand, ...]) -> Oper
     return _with_constant(tape, operation, other, constant, constant is last)
 
 
+def _choice(tape: Tape, condition: Operand, then: Operand, otherwise: Operand) -> Operand | None:
+    """A choice that is none, or one of two choices by the same condition."""
+    if not isinstance(condition, Recorded):
+        return then if condition else otherwise
+    if _chooses_by(then, condition):
+        return tape.note("where", condition, then.arguments[1], otherwise)
+    if _chooses_by(otherwise, condition):
+        return tape.note("where", condition, then, otherwise.arguments[2])
+    plain = not isinstance(then, Recorded) and not isinstance(otherwise, Recorded)
+    return otherwise if then is otherwise or (plain and type(then) is type(otherwise) and then == otherwise) else None
+
+
+def _chooses_by(value: Operand, condition: Recorded) -> bool:
+    return isinstance(value, Recorded) and value.operation == "where" and value.arguments[0] is condition
+
+
 def _with_constant(tape: Tape, operation: str, value: Recorded, constant: Any, last: bool) -> Operand | None:
     """Likewise, of a value and a number; ``last`` where the number stands behind."""
     if operation == "multiply":
-        return value if constant == 1 else 0.0 if constant == 0 else None
+        return value if constant == 1 else 0.0 if constant == 0 else _scaled(tape, value, constant)
     if operation == "add" or (operation == "subtract" and last):
         return value if constant == 0 else None
     if operation == "divide":
@@ -203,8 +218,8 @@ def _with_constant(tape: Tape, operation: str, value: Recorded, constant: Any, l
             inverse = 1.0 / constant if abs(constant) > 1e-300 else 0.0
             return value if constant == 1 else tape.note("multiply", value, inverse) if inverse else None
         return 0.0 if constant == 0 else None
-    if operation == "power" and last:
-        return _power(tape, value, constant)
+    if operation == "power":
+        return _power(tape, value, constant) if last else _exponential(tape, value, constant)
     if operation == "logical_and" and not constant:
         return False
     if operation == "logical_or" and constant:
@@ -220,6 +235,25 @@ def _power(tape: Tape, value: Recorded, exponent: float) -> Operand | None:
         return None
     squared = tape.note("multiply", value, value) if exponent > 1 else value
     return value if exponent == 1 else squared if exponent == 2 else tape.note("multiply", squared, value if exponent == 3 else squared)
+
+
+def _exponential(tape: Tape, exponent: Recorded, base: float) -> Operand | None:
+    """A power of a number above zero, by the exponential."""
+    return tape.note("exp", tape.note("multiply", exponent, math.log(base))) if 0.0 < base < math.inf else None
+
+
+def _scaled(tape: Tape, value: Recorded, factor: float) -> Operand | None:
+    """A multiple of a multiple, with one factor."""
+    if not -math.inf < factor < math.inf:
+        return None
+    first, last = value.arguments[0], value.arguments[-1]
+    if value.operation == "multiply":
+        for own, other in ((first, last), (last, first)):
+            if not isinstance(own, Recorded) and 0.0 < abs(own * factor) < math.inf:
+                return tape.note("multiply", other, own * factor)
+    if value.operation == "divide" and not isinstance(first, Recorded) and 0.0 < abs(first * factor) < math.inf:
+        return tape.note("divide", first * factor, last)
+    return None
 
 
 def needed(outputs: Iterable[Operand]) -> list[Recorded]:

@@ -179,7 +179,8 @@ def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> 
     Notes
     -----
     Until it is repaired a broken accelerator takes its engine out, or its unit where an engine spans several, which forms again with a
-    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken follows Poisson's law.
+    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken follows
+    Poisson's law.
 
     References
     ----------
