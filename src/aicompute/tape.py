@@ -77,6 +77,9 @@ class Recorded:
     def __bool__(self) -> bool:
         raise TypeError(f"a formula branches on a recorded value ({self!r}); use `where`")
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(f"a formula makes an array of a recorded value ({self!r})")
+
     def __float__(self) -> float:
         raise TypeError(f"a formula wants the number of a recorded value ({self!r})")
 
@@ -111,6 +114,11 @@ for _method, _name in {
 class Tape:
     """Operations in the order in which they were met, none twice.
 
+    Parameters
+    ----------
+    draws : bool   Arrays may stand among the numbers of a formula; they vary along the first axis, and are part of the recording.
+    exact : bool   Operations stay as they are where a cheaper one would round in another way.
+
     Examples
     --------
     >>> tape = Tape()
@@ -121,8 +129,9 @@ class Tape:
     4
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, draws: bool = False, exact: bool = False) -> None:
         self.values: list[Recorded] = []
+        self.draws, self.exact = draws, exact
         self._known: dict[Any, Recorded] = {}
 
     def __len__(self) -> int:
@@ -145,9 +154,9 @@ class Tape:
         Raises
         ------
         TypeError
-            An operand is an array: along which axes it varies is not known.
+            An operand is an array, and draws are not expected: along which axes it varies is not known.
         """
-        arguments = tuple(_plain(operand) for operand in operands)
+        arguments = tuple(self._operand(operand) for operand in operands)
         short = _shorter(self, operation, arguments)
         if short is not None:
             return short
@@ -156,6 +165,12 @@ class Tape:
             axes |= argument.axes if isinstance(argument, Recorded) else 0
         keys = [("#", a.place) if isinstance(a, Recorded) else ("", repr(a)) for a in arguments]  # 0.0 is not -0.0, nor True 1.0
         return self._noted(operation, arguments, axes, (operation, *(sorted(keys) if operation in _COMMUTES else keys)))
+
+    def _operand(self, operand: Operand) -> Operand:
+        """A number as Python knows it, or draws."""
+        if self.draws and isinstance(operand, np.ndarray) and operand.ndim == 1:
+            return self._noted("draws", (operand,), 1, ("draws", id(operand)))
+        return _plain(operand)
 
     def _noted(self, operation: str, arguments: tuple[Operand, ...], axes: int, key: Any) -> Recorded:
         if key not in self._known:
@@ -210,15 +225,17 @@ def _chooses_by(value: Operand, condition: Recorded) -> bool:
 def _with_constant(tape: Tape, operation: str, value: Recorded, constant: Any, last: bool) -> Operand | None:
     """Likewise, of a value and a number; ``last`` where the number stands behind."""
     if operation == "multiply":
-        return value if constant == 1 else 0.0 if constant == 0 else _scaled(tape, value, constant)
+        return value if constant == 1 else 0.0 if constant == 0 else None if tape.exact else _scaled(tape, value, constant)
     if operation == "add" or (operation == "subtract" and last):
         return value if constant == 0 else None
     if operation == "divide":
         if last:
             inverse = 1.0 / constant if abs(constant) > 1e-300 else 0.0
-            return value if constant == 1 else tape.note("multiply", value, inverse) if inverse else None
+            return value if constant == 1 else tape.note("multiply", value, inverse) if inverse and not tape.exact else None
         return 0.0 if constant == 0 else None
     if operation == "power":
+        if tape.exact:
+            return None
         return _power(tape, value, constant) if last else _exponential(tape, value, constant)
     if operation == "logical_and" and not constant:
         return False

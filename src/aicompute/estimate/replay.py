@@ -11,8 +11,8 @@ import numpy as np
 from aicompute.estimate import evaluate
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.tape import NotRecordableError, recorded
 from aicompute.estimate.workload import Workload
+from aicompute.playback import Played, played
 
 Plan = Any
 """A plan of either kind: a record of numbers."""
@@ -37,7 +37,7 @@ class _Tape:
     def __init__(self, fixed: tuple[Any, ...]) -> None:
         self.fixed = fixed
         self.count = 0
-        self.play: Callable[..., tuple[Any, ...]] | None = None
+        self.play: Played | None = None
         self.names: tuple[tuple[str, ...], ...] = ()
 
     def outcome(self, inputs: Sequence[float]) -> Outcome:
@@ -77,7 +77,7 @@ def outcome(kind: str, s: Scene, r: Records, w: Workload, plan: Plan, *load: flo
     if tape.play is not None and all(type(value) is float for value in inputs):
         try:
             return tape.outcome(inputs)
-        except ArithmeticError:  # NumPy's floats divide by zero where Python's do not
+        except (ArithmeticError, ValueError):  # NumPy's floats divide by zero where Python's do not
             pass
     return evaluated(s, r, w, plan, *load)
 
@@ -95,8 +95,8 @@ def _record(tape: _Tape, kind: str, s: Scene, r: Records, w: Workload, plan: Pla
         return [*(value for group in groups for value in group.values()), found.memory_share]
 
     try:
-        tape.play = recorded(run, count)
-    except NotRecordableError:
+        tape.play = played(run, count)
+    except (ArithmeticError, TypeError, ValueError):  # something in it is no plain formula
         tape.play = None
 
 
