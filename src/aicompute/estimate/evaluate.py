@@ -108,29 +108,30 @@ def training_metrics(
     found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
     if wanted is None or any(name in MONEY for name in wanted):
         time = step.step * r.time_factor
-        busy = Activity(ranks / s.devices, step.flops / time, step.traffic / time, step.wire / time / r.link)
+        busy = Activity(ranks / s.devices, step.flops / time, (step.traffic + step.wire / r.link) / time, 0.0)
         paid = account(s, r, rate * good, [busy])
-        found |= _money(s, paid)
-        if w.tokens is not None:
+        found |= _money(s, paid, wanted)
+        if w.tokens is not None and (wanted is None or "run_cost" in wanted):
             found["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
     if w.tokens is not None and (wanted is None or "run_time" in wanted):
         found["run_time"] = run_duration(w.tokens, rate, good)
     return found
 
 
-def _money(s: Scene, paid: Account) -> dict[str, Array]:
+def _money(s: Scene, paid: Account, wanted: Collection[str] | None = None) -> dict[str, Array]:
     """Metrics of an account."""
-    return {
-        "accelerator_power": paid.accelerator_power,
-        "it_power": paid.it_power,
-        "site_power": paid.site_power,
-        "energy_per_token": paid.energy_per_token,
-        "capital": paid.capital,
-        "cost_per_hour": paid.cost_rate,
-        "cost_per_accelerator_hour": paid.cost_rate / s.accelerators,
-        "cost_per_token": paid.cost_per_token,
-        "carbon_per_token": paid.carbon_per_token,
+    made: dict[str, Callable[[], Array]] = {
+        "accelerator_power": lambda: paid.accelerator_power,
+        "it_power": lambda: paid.it_power,
+        "site_power": lambda: paid.site_power,
+        "energy_per_token": lambda: paid.energy_per_token,
+        "capital": lambda: paid.capital,
+        "cost_per_hour": lambda: paid.cost_rate,
+        "cost_per_accelerator_hour": lambda: paid.cost_rate / s.accelerators,
+        "cost_per_token": lambda: paid.cost_per_token,
+        "carbon_per_token": lambda: paid.carbon_per_token,
     }
+    return {name: make() for name, make in made.items() if wanted is None or name in wanted}
 
 
 def serving_memory(e: Engine, sequences: Array, length: Array) -> tuple[Array, dict[str, Array]]:
