@@ -62,6 +62,8 @@ LOADS = Terms(axes={"sequences": tuple(range(1, 1025))})
 CASES = (
     ("DeepSeek-V3, 16,416 GB200, most tokens/s", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK, {}),
     ("the same, least cost a token", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK, {"objective": "cost_per_token"}),
+    ("the same, and power of every plan", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK,
+     {"objective": "cost_per_token", "where": ("it_power < 60 MW",)}),
     ("GPT-3 175B, 512 A100, most tokens/s", "dgx-a100-80gb", "gpt-3-175b", workload.training(2048, 512), GPT3, {}),
     ("DeepSeek-R1 decode, 384 910C, TPOT 50 ms", "cloudmatrix-384", "deepseek-r1-0528", workload.decode(tpot=0.05), LOADS, {}),
     ("the same served by one pool or two, TTFT 2 s", "cloudmatrix-384", "deepseek-r1-0528", workload.serving(), Terms(), {}),

@@ -79,14 +79,14 @@ class Totals(Protocol):
 
 
 def training_metrics(
-    s: Scene, r: Records, w: Workload, ranks: Array, step: Totals, memory_share: Array, wanted: Collection[str] | None = None
+    s: Scene, r: Records, w: Workload, ranks: Array | None, step: Totals, memory_share: Array, wanted: Collection[str] | None = None
 ) -> dict[str, Array]:
     """Metrics of training steps; only those wanted cost time.
 
     Parameters
     ----------
     s, r, w : Scene, Records, Workload
-    ranks : shape (...)          Devices that work [1].
+    ranks : shape (...)          Devices that work [1]; None: power as if none did, which bounds power and money from below.
     step : Totals                Fields of shape (...).
     memory_share : shape (...)   Of the fullest device [1].
     wanted : collection          Of `TRAINING_METRICS`; None: all.
@@ -108,8 +108,9 @@ def training_metrics(
     found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
     if wanted is None or any(name in MONEY for name in wanted):
         time = step.step * r.time_factor
-        busy = Activity(ranks / s.devices, step.flops / time, (step.traffic + step.wire / r.link) / time, 0.0)
-        paid = account(s, r, rate * good, [busy])
+        moved = step.traffic + step.wire / r.link
+        busy = [] if ranks is None else [Activity(ranks / s.devices, step.flops / time, moved / time, 0.0)]
+        paid = account(s, r, rate * good, busy)
         found |= _money(s, paid, wanted)
         if w.tokens is not None and (wanted is None or "run_cost" in wanted):
             found["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)

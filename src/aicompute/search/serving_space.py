@@ -15,7 +15,7 @@ from aicompute.estimate.context import Records, Scene, engine
 from aicompute.estimate.evaluate import Outcome, Pools
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
-from aicompute.search.mesh import Cells
+from aicompute.search.mesh import Cells, Known, none_of
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -111,7 +111,7 @@ class ServingSpace:
             shares = self._memory_shares(drafts)
             fits = (shares <= 1.0) & self._runs
             least = float(np.where(self._runs, shares, np.inf).min())
-            yield Cells(int(self._runs.sum()) * chunks, least, {name: np.zeros(0) for name in names}, lambda rows: {})
+            yield none_of(int(self._runs.sum()) * chunks, least)
             # engines that hold equally many sequences side by side, so that few points do not fit
             held = fits.sum(axis=0)
             order = np.argsort(-held, kind="stable")
@@ -153,7 +153,7 @@ class ServingSpace:
                 found["chunk"] = chunks[chunk, 0, 0]
             return found
 
-        return Cells(0, np.inf, metrics, plans)
+        return Cells(0, np.inf, len(cells), tuple(names), Known(metrics), plans)
 
     def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
         """All metrics of some plans."""
@@ -208,8 +208,7 @@ class PoolsSpace:
         # pairs of which a pool alone misses its target
         ok_r, ok_a = np.flatnonzero(reading["meets"]), np.flatnonzero(answering["meets"])
         late = {self.targets[0]: (fit_r - len(ok_r)) * fit_a, self.targets[1]: len(ok_r) * (fit_a - len(ok_a))}
-        nothing = {name: np.zeros(0) for name in names}
-        yield Cells(pairs - len(ok_r) * len(ok_a), max(least_reading, least_answering), nothing, lambda rows: {}, late)
+        yield none_of(pairs - len(ok_r) * len(ok_a), max(least_reading, least_answering), late)
         if not (len(ok_r) and len(ok_a)):
             return
         step = max(POOL_PAIRS // len(ok_a), 1)
@@ -232,7 +231,7 @@ class PoolsSpace:
             return columns
 
         size = int(np.prod(shape))
-        return Cells(size, np.inf, found, plans, {NO_ROOM: size - len(cells)})
+        return Cells(size, np.inf, len(cells), tuple(names), Known(found), plans, {NO_ROOM: size - len(cells)})
 
     def _outcome(self, first: Mapping[str, Any], then: Mapping[str, Any], drafts: float) -> tuple[dict[str, Any], tuple[Any, Any]]:
         """Metrics of pairs, and the engines of each pool."""
