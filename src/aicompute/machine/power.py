@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aicompute.numerics import Array, minimum, sqrt
+from aicompute.numerics import Array, minimum, power, sqrt
 
 
 def issued_rows(rows: Array, extra: Array) -> Array:
@@ -101,7 +101,7 @@ def accelerator_power(
     """
     idle = idle_fraction * tdp
     room = tdp - idle
-    dynamic = energy_per_byte * (bytes_rate + wire) + compute * tdp * (flops_rate / peak) ** exponent
+    dynamic = energy_per_byte * (bytes_rate + wire) + compute * tdp * power(flops_rate / peak, exponent)
     square = dynamic / room
     square = square * square
     fourth = square * square

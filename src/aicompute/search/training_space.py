@@ -26,7 +26,7 @@ CELLS = 300_000
 """Plans of which memory, and what does not depend on most choices, are found at a time: as many as hide the cost of some thousand calls."""
 BLOCK = 100_000
 """Plans of which time is found at a time: their arrays stay in a processor's cache."""
-SLICE = 8_192
+SLICE = 16_384
 """Plans of which power and money are found at a time: dozens of operations then stay in the cache nearest to a core."""
 _MEMORY = ("zero", "recompute", "sequence_parallel", "micro_batch", "chunks")
 """Choices that memory depends on."""
