@@ -18,7 +18,7 @@ ROUNDS = 5
 LOOP = 1_500_000
 DIVISORS_OF_96 = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96)
 POWERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-DEEPSEEK = Terms(accelerators=16416.0, full=True, axes={"cp": (1, 2, 4, 8), "micro_batch": (1, 2, 3, 4, 5, 6, 8, 16)})
+DEEPSEEK = Terms(accelerators=16416.0, full=True, axes={"cp": (1, 2, 4, 8), "etp": (1,), "micro_batch": (1, 2, 3, 4, 5, 6, 8, 16)})
 GPT3 = Terms(
     accelerators=512.0,
     stack="megatron-core",

@@ -11,7 +11,7 @@ from aicompute.estimate.evaluate import MONEY
 from aicompute.plan.space import default_axes, full_axes, training_rows
 from aicompute.search.conditions import Condition
 from aicompute.search.mesh import FLAT, Query, explore
-from aicompute.search.plans import job_of
+from aicompute.search.training_plans import job_of
 from aicompute.search.training_space import TrainingSpace
 from aicompute.specs import Library
 

@@ -16,13 +16,14 @@ from aicompute.estimate.evaluate import TRAINING_METRICS
 from aicompute.estimate.result import METRICS
 from aicompute.estimate.workload import Workload
 from aicompute.plan.enumerate import engine_sizes, serving_plans
-from aicompute.plan.space import LAYOUT, MOST_ROWS, SWITCHES, TRAINING_AXES, Job, default_axes, full_axes, training_rows
+from aicompute.plan.space import LAYOUT, MOST_ROWS, SWITCHES, TRAINING_AXES, combinations
 from aicompute.search.best import GROUP_SIZES
 from aicompute.search.conditions import Condition, contradiction, metric_named, parse_condition
 from aicompute.search.mesh import FLAT, Found, Query, Space, explore
 from aicompute.search.reasons import time_text
 from aicompute.search.service import drafts_worth_trying
 from aicompute.search.serving_space import ENGINE, JointSpace, Loads, PoolsSpace, ServingSpace
+from aicompute.search.training_plans import axes_of, job_of, rows_of
 from aicompute.search.training_space import TrainingSpace
 from aicompute.specs import Library
 
@@ -198,43 +199,20 @@ def _signed(name: str, metrics: Sequence[str]) -> tuple[str, float]:
     return found, 1.0 if better == "more" else -1.0
 
 
-def job_of(s: Scene, r: Records, w: Workload) -> Job:
-    """What a training plan of a scenario must suit."""
-    tiers = list(s.system.get("tiers"))
-    inside = [name for name in tiers if name not in ("in-package", "scale-out")] or tiers[:1]
-    window = max(int(s.system.si(f"tiers.{inside[-1]}.domain")), 8)
-    a = r.arch
-    experts = a.num_experts if a.num_moe_layers else 0
-    return Job(int(s.devices), a.num_heads, a.num_layers, experts, int(w.sequence_length), int(w.global_batch), window)
-
-
-def runnable_axes(s: Scene) -> dict[str, tuple[float, ...]]:
-    """Values of axes that the stack can run, as its spec says; axes that it does not speak of are free."""
-    found: dict[str, tuple[float, ...]] = {}
-    if s.training and not s.stack.get("defaults.sequence_parallel", True):
-        found["sequence_parallel"] = (0.0,)
-    for name in TRAINING_AXES if s.training else SERVING_AXES:
-        values = str(s.stack.get(f"defaults.runs_{name}", ""))
-        if values:
-            found[name] = tuple(float(value) for value in values.split(","))
-    return found
-
-
 def _training_space(s: Scene, r: Records, w: Workload, t: Terms, conditions: Sequence[Condition]) -> TrainingSpace:
-    job = job_of(s, r, w)
-    axes = full_axes(job) if t.full else default_axes(job)
-    for name, given in t.axes.items():
+    for name in t.axes:
         if name not in TRAINING_AXES:
             raise UnknownNameError("axis", name, TRAINING_AXES)
-        axes[name] = _values(name, given)
+    given = {name: _values(name, values) for name, values in t.axes.items()}
+    axes = axes_of(job_of(s, r, w), given, t.full)
     size = float(np.prod([len(axes[name]) or 3 for name in LAYOUT]))
     if size > MOST_ROWS:
-        total = size * float(np.prod([len(axes[name]) or 5 for name in TRAINING_AXES if name not in LAYOUT]))
+        total = float(combinations(axes))
         raise UsageError(
             f"the space has {total:.3g} combinations, {_duration(total / SLOW_RATE)}, and {size:.3g} layouts to choose from, "
             f"more than {MOST_ROWS:,}; give fewer values of {', '.join(LAYOUT)}"
         )
-    rows = training_rows(job, axes, runnable_axes(s))
+    rows = rows_of(s, r, w, given, t.full)
     for condition in conditions:
         rows = rows.narrowed(condition.name, condition.holds, condition.text) if len(rows) else rows
     return TrainingSpace(s, r, w, rows)
@@ -378,7 +356,7 @@ def _readable(plan: dict[str, float], s: Scene, labels: Sequence[str]) -> dict[s
     """A plan as people read it."""
     shown: dict[str, Any] = {}
     for name, value in plan.items():
-        if np.isnan(value):
+        if np.isnan(value) or (name == "etp" and not s.model.get("num_moe_layers", 0)):
             continue
         if name == "pools":
             shown[name] = labels[int(value)]

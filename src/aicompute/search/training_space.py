@@ -15,9 +15,9 @@ from aicompute.estimate.evaluate import MONEY, training_metrics, training_outcom
 from aicompute.estimate.training import Groundwork, TrainingPlan, assembled, groundwork, training_memory
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
-from aicompute.plan.space import CHOICES, LAYOUT, TRAINING_AXES, Rows
-from aicompute.search.best import training_plan
+from aicompute.plan.space import CHOICES, Rows
 from aicompute.search.mesh import Cells, none_of
+from aicompute.search.training_plans import training_plan
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -28,7 +28,7 @@ BLOCK = 100_000
 """Plans of which time is found at a time: their arrays stay in a processor's cache."""
 SLICE = 16_384
 """Plans of which power and money are found at a time: dozens of operations then stay in the cache nearest to a core."""
-_MEMORY = ("zero", "recompute", "sequence_parallel", "micro_batch", "chunks")
+_MEMORY = ("zero", "recompute", "sequence_parallel", "etp", "micro_batch", "chunks")
 """Choices that memory depends on."""
 _OVERLAPS = {"overlap_tensor": "overlap_tensor", "overlap_data": "overlap_data", "overlap_experts": "overlap_experts"}
 
@@ -87,6 +87,18 @@ class TrainingSpace:
                 block, kept = _taken(fitting, rows)
                 yield self._timed(block, _part(ground, kept), _part(shares, kept), names)
 
+    def leanest(self) -> dict[str, float]:
+        """The plan that takes least memory."""
+        least, found = np.inf, {}
+        for rows in _blocks(self.rows, self.size, _MEMORY):
+            wide, _ = _taken(self.rows, rows)
+            shares = np.where(_allowed(wide, _MEMORY), self._memory_shares(wide), np.inf)
+            place = int(shares.argmin())
+            if shares.flat[place] < least:
+                least = float(shares.flat[place])
+                found = wide.cells(np.unravel_index(np.array([place]), shares.shape))
+        return {name: float(column[0]) for name, column in found.items()}
+
     def _memory_shares(self, block: Rows) -> Floats:
         """Memory over capacity, on the mesh without overlap."""
         r, w = self.records, self.work
@@ -125,7 +137,7 @@ class TrainingSpace:
             size=len(cells),
             names=tuple(names),
             values=_Values(self, shape, cells, totals, plan.dp * plan.tp * plan.pp * plan.cp, share),
-            plans=lambda some: _columns(block, np.unravel_index(cells[some], shape)),
+            plans=lambda some: block.cells(np.unravel_index(cells[some], shape)),
         )
 
     def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -166,15 +178,6 @@ def _allowed(block: Rows, names: Sequence[str]) -> Any:
 
 def _plan(mesh: Mapping[str, Any]) -> TrainingPlan:
     return training_plan(mesh, mesh["sequence_parallel"])
-
-
-def _columns(block: Rows, places: tuple[Indices, ...]) -> dict[str, Floats]:
-    """Axes of some cells."""
-    columns = {name: block.layout[name][places[-1]] for name in LAYOUT}
-    for name, place in zip(CHOICES, places, strict=False):
-        value = block.values[name]
-        columns[name] = value[place, places[-1] if value.shape[1] > 1 else 0]
-    return {name: columns[name] for name in TRAINING_AXES}
 
 
 class _Values:
