@@ -30,6 +30,7 @@ GPT3 = Terms(
         "chunks": DIVISORS_OF_96,
         "micro_batch": POWERS,
         "zero": (0, 1),
+        "etp": (1,),
         "overlap_experts": (1,),
     },
 )

@@ -96,8 +96,12 @@ class Space(Protocol):
     def cells(self, names: Sequence[str]) -> Iterator[Cells]:
         """The valid plans, block by block, with some metrics."""
 
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans; or so many draws of them, shape (k, count), the same draws for all plans."""
 
 
 @dataclass(frozen=True)

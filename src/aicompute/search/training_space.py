@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.context import Records, Scene, drawn
 from aicompute.estimate.evaluate import MONEY, training_metrics, training_outcome
 from aicompute.estimate.training import Groundwork, TrainingPlan, assembled, groundwork, training_memory
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
-from aicompute.plan.space import CHOICES, Rows
+from aicompute.plan.space import CHOICES, TRAINING_AXES, Rows
 from aicompute.search.mesh import Cells, none_of
 from aicompute.search.training_plans import training_plan
 
@@ -140,11 +140,17 @@ class TrainingSpace:
             plans=lambda some: block.cells(np.unravel_index(cells[some], shape)),
         )
 
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans, as `estimate` finds them."""
-        r = overlapping(self.records, plans)
-        outcome = training_outcome(self.scene, r, self.work, training_plan(plans, plans["sequence_parallel"]))
-        shape = plans["tp"].shape
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+        return TRAINING_AXES
+
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans, as `estimate` finds them, shape (k,); or draws of them, shape (k, count)."""
+        columns = {name: column[:, None] for name, column in plans.items()} if count else plans
+        r = overlapping(drawn(self.scene, count) if count else self.records, columns)
+        outcome = training_outcome(self.scene, r, self.work, training_plan(columns, columns["sequence_parallel"]))
+        shape = (len(plans["tp"]), count) if count else plans["tp"].shape
         return {name: np.broadcast_to(np.asarray(value, dtype=float), shape) for name, value in outcome.metrics.items()}
 
 
