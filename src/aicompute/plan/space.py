@@ -68,8 +68,8 @@ def default_axes(job: Job) -> dict[str, tuple[float, ...]]:
     experts = [e for e in divisors(j.experts) if e <= 8 or e % 8 == 0] if j.experts else [1]
     values: dict[str, list[int]] = {
         "tp": [t for t in (1, 2, 4, 8, 16) if j.heads % t == 0 and t <= j.window],
-        "cp": [1] if j.sequence <= 16384 else [c for c in (1, 2, 4, 8, 16) if j.sequence // c >= 2048],
-        "pp": [p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= j.layers],
+        "cp": [c for c in (1, 2, 4, 8, 16) if c == 1 or j.sequence // c >= (4096 if j.sequence <= 16384 else 2048)],
+        "pp": sorted({p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= j.layers} | {p for p in divisors(j.layers) if p <= 32}),
         "dp": [],
         "ep": experts,
         "chunks": [],

@@ -17,7 +17,7 @@ from aicompute.estimate.workload import Workload
 from aicompute.plan.enumerate import engine_sizes, serving_plans
 from aicompute.plan.space import TRAINING_AXES
 from aicompute.search.mesh import Query, explore
-from aicompute.search.training_plans import rows_of, runnable_axes, training_plan
+from aicompute.search.training_plans import job_of, rows_of, rules_text, runnable_axes, training_plan
 from aicompute.search.training_space import TrainingSpace
 from aicompute.workload.architecture import Architecture
 
@@ -264,12 +264,8 @@ def _shown(plan: Mapping[str, float], r: Records) -> dict[str, float]:
 
 def _no_layout(s: Scene, r: Records, w: Workload, fixed: Mapping[str, float], stack: bool) -> str:
     """Why no layout has what is given."""
-    a = r.arch
     wanted = ", ".join(f"{k} = {v:g}" for k, v in fixed.items()) or "any layout"
     if stack:
         able = "; ".join(f"{k} {' or '.join(f'{v:g}' for v in values)}" for k, values in runnable_axes(s).items() if k in fixed)
         return f"plan: stack {s.stack.id} cannot run {wanted}: it has {able}"
-    return (
-        f"plan: nothing fits {wanted} on {s.devices:g} devices: tp must divide {a.num_heads} heads, pp be at most {a.num_layers} "
-        f"layers, dp x micro-batch at most {w.global_batch:g} sequences, ep divide {a.num_experts} experts and ep x etp the data ranks"
-    )
+    return f"plan: nothing fits {wanted} on {s.devices:g} devices: {rules_text(job_of(s, r, w))}"

@@ -22,6 +22,7 @@ from aicompute.search.mesh import FLAT, Found, Query, Space, explore
 from aicompute.search.reasons import time_text
 from aicompute.search.spaces import axes_of_serving, serving_space, target_text, training_space
 from aicompute.search.terms import ASK_ABOVE, SLOW_RATE, Terms, duration
+from aicompute.search.training_plans import job_of, rules_text
 from aicompute.specs import Library
 
 Floats = NDArray[np.float64]
@@ -123,7 +124,7 @@ def search_plans(
     on_axes = [c for c in conditions if c.name not in metrics]
     spaces = [make(each, standing(each), w, t, on_axes) for each in scenes]
     space = JointSpace(spaces, t.precisions, "precision") if t.precisions else spaces[0]
-    _refuse_empty(space, s)
+    _refuse_empty(space, s, rules_text(job_of(s, standing(s), w)) if w.is_training else "")
     if space.valid > ASK_ABOVE and not t.large:
         raise UsageError(
             f"the space has {space.valid:,} plans ({space.enumerated:,} combinations), up to {duration(space.valid / SLOW_RATE)}; "
@@ -169,13 +170,14 @@ def _signed(name: str, metrics: Sequence[str]) -> tuple[str, float]:
     return found, 1.0 if better == "more" else -1.0
 
 
-def _refuse_empty(space: Space, s: Scene) -> None:
+def _refuse_empty(space: Space, s: Scene, rules: str) -> None:
     """Refuse a space without any plan, and say what emptied it."""
     if space.valid:
         return
     reasons = {reason: count for reason, count in space.excluded.items() if count}
     said = ", ".join(f"{_REASONS.get(reason, reason)} ({count:,})" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-    raise PlanError(f"none of {space.enumerated:,} combinations is a plan on {s.devices:g} devices: {said}")
+    why = f"; {rules}" if rules and reasons.get("layout") else ""
+    raise PlanError(f"none of {space.enumerated:,} combinations is a plan on {s.devices:g} devices: {said}{why}")
 
 
 _REASONS = {

@@ -36,10 +36,11 @@ def check_axes(names: Iterable[str], w: Workload) -> None:
     UnknownNameError
         With the nearest that they have.
     """
-    known = TRAINING_AXES if w.is_training else axes_of_serving(w)
+    known = (*(TRAINING_AXES if w.is_training else axes_of_serving(w)), "precision")
     for name in names:
-        if name not in known:
-            raise UnknownNameError("axis", name, (*known, "precision"))
+        if name not in known[:-1]:
+            error = UnknownNameError("axis", name, known)
+            raise error if error.nearest else UsageError(f"{error}; plans for {w.kind} have {', '.join(known)}")
 
 
 def axes_of_serving(w: Workload) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ def _values(name: str, given: Sequence[float]) -> tuple[float, ...]:
     wrong = [f"{v:g}" for v in values if not (least <= v <= most and (v.is_integer() or name == "sequences"))]
     if wrong or not values:
         what = f"{name} = {', '.join(wrong)}" if wrong else f"{name} has no value"
-        raise UsageError(f"axis {what}; expected whole numbers from {least:g} to {most:g}")
+        raise UsageError(f"axis {what}; expected whole numbers from {least:g} to {most:,.0f}")
     return values
 
 

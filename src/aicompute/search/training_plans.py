@@ -45,6 +45,17 @@ def rows_of(s: Scene, r: Records, w: Workload, given: Mapping[str, tuple[float, 
     return training_rows(job, axes_of(job, given, full), runnable_axes(s))
 
 
+def rules_text(job: Job) -> str:
+    """What every training plan of a scenario keeps to, for messages."""
+    experts = ", ep and etp be 1 without experts"
+    if job.experts:
+        experts = f", ep divide {job.experts} experts and ep x etp the ranks tp x cp x dp"
+    return (
+        f"tp must divide {job.heads} heads, pp be at most {job.layers} layers with some left for the last stage, "
+        f"dp x micro-batch at most {job.global_batch} sequences{experts}"
+    )
+
+
 def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
     """A training plan from named numbers or columns; without ``etp`` experts are split over tp where their group leaves room for it."""
     return TrainingPlan(
