@@ -76,11 +76,11 @@ class SearchView:
         return self._drawn[0][name]
 
     def probability(self, one: int = 0, other: int = 1, metric: str | None = None) -> float:
-        """Share of the draws in which one plan is better than another; plans by rank, from 0."""
+        """Share of the draws in which one plan is better than another, half of the ties; plans by rank, from 0."""
         draws = self.draws(metric)
         name = metric_named(metric, list(self._drawn[0]))[0] if metric is not None else self.answer.objective
-        better = draws[one] > draws[other] if better_of(name) == "more" else draws[one] < draws[other]
-        return float(better.mean())
+        ahead = np.sign(draws[one] - draws[other]) * (1.0 if better_of(name) == "more" else -1.0)
+        return float(0.5 + 0.5 * ahead.mean())
 
     @property
     def plans(self) -> tuple[FoundPlan, ...]:
