@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -116,6 +117,11 @@ class Rows:
         """Number of rows."""
         return len(self.layout["tp"])
 
+    @cached_property
+    def count(self) -> int:
+        """Valid plans of all rows."""
+        return int(self.plans.sum()) if len(self) else 0
+
     @property
     def plans(self) -> Floats:
         """Valid plans of each row, shape (R,)."""
@@ -123,6 +129,11 @@ class Rows:
         for mask in self.allowed.values():
             found = found * mask.sum(axis=0)
         return found
+
+    @cached_property
+    def only(self) -> dict[str, float]:
+        """The first plan, in plain floats."""
+        return {name: float(column[0]) for name, column in self.columns().items()}
 
     def columns(self) -> dict[str, Floats]:
         """Every plan as flat arrays by the names of `TRAINING_AXES`."""

@@ -232,11 +232,11 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
         names = " x ".join(k for k in ("tp", "cp", "pp", "dp") if k in fixed)
         raise PlanError(f"plan: {names} = {product} devices, but {s.accelerators:g} accelerators give {s.devices:g}")
     rows = rows_of(s, r, w, {name: (value,) for name, value in fixed.items()})
-    count = int(rows.plans.sum()) if len(rows) else 0
+    count = rows.count
     if not count:
         raise PlanError(_no_layout(s, r, w, fixed, rows.excluded.get("stack", 0) == rows.enumerated))
     if count == 1:
-        return _only(s, r, w, {name: float(column[0]) for name, column in rows.columns().items()})
+        return _only(s, r, w, rows.only)
     space = TrainingSpace(s, r, w, rows)
     found = explore(space, Query("tokens_per_s_per_accelerator", 1.0, top=1 + OTHERS))
     counts = {"plans": count, "fit": found.fit, "meet": found.fit}

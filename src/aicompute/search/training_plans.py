@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.training import TrainingPlan
 from aicompute.estimate.workload import Workload
 from aicompute.plan.layout import expert_tensor_ranks
-from aicompute.plan.space import TRAINING_AXES, Job, Rows, default_axes, full_axes, training_rows
+from aicompute.plan.space import LAYOUT, TRAINING_AXES, Job, Rows, default_axes, full_axes, training_rows
 
 
 def job_of(s: Scene, r: Records, w: Workload) -> Job:
@@ -41,8 +42,18 @@ def axes_of(job: Job, given: Mapping[str, tuple[float, ...]], full: bool = False
 
 def rows_of(s: Scene, r: Records, w: Workload, given: Mapping[str, tuple[float, ...]], full: bool = False) -> Rows:
     """The plans of a scenario, for `estimate` and `search` alike."""
-    job = job_of(s, r, w)
-    return training_rows(job, axes_of(job, given, full), runnable_axes(s))
+    job, runnable = job_of(s, r, w), runnable_axes(s)
+    if all(len(given.get(name, ())) == 1 for name in LAYOUT):  # few plans, which may well be asked for again
+        return _few_rows(job, tuple(given.items()), tuple(runnable.items()), full)
+    return training_rows(job, axes_of(job, given, full), runnable)
+
+
+_Axes = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+@lru_cache(maxsize=256)
+def _few_rows(job: Job, given: _Axes, runnable: _Axes, full: bool) -> Rows:
+    return training_rows(job, axes_of(job, dict(given), full), dict(runnable))
 
 
 def rules_text(job: Job) -> str:
