@@ -18,7 +18,7 @@ ROUNDS = 5
 LOOP = 1_500_000
 DIVISORS_OF_96 = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96)
 POWERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-DEEPSEEK = Terms(accelerators=16416.0, full=True, axes={"cp": (1, 2, 4, 8), "micro_batch": (1, 2, 3, 4, 5, 6, 8, 16)})
+DEEPSEEK = Terms(accelerators=16416.0, full=True, axes={"cp": (1, 2, 4, 8), "etp": (1,), "micro_batch": (1, 2, 3, 4, 5, 6, 8, 16)})
 GPT3 = Terms(
     accelerators=512.0,
     stack="megatron-core",
@@ -30,6 +30,7 @@ GPT3 = Terms(
         "chunks": DIVISORS_OF_96,
         "micro_batch": POWERS,
         "zero": (0, 1),
+        "etp": (1,),
         "overlap_experts": (1,),
     },
 )
@@ -62,6 +63,8 @@ LOADS = Terms(axes={"sequences": tuple(range(1, 1025))})
 CASES = (
     ("DeepSeek-V3, 16,416 GB200, most tokens/s", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK, {}),
     ("the same, least cost a token", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK, {"objective": "cost_per_token"}),
+    ("the same, and power of every plan", "gb200-nvl72", "deepseek-v3", workload.training(), DEEPSEEK,
+     {"objective": "cost_per_token", "where": ("it_power < 60 MW",)}),
     ("GPT-3 175B, 512 A100, most tokens/s", "dgx-a100-80gb", "gpt-3-175b", workload.training(2048, 512), GPT3, {}),
     ("DeepSeek-R1 decode, 384 910C, TPOT 50 ms", "cloudmatrix-384", "deepseek-r1-0528", workload.decode(tpot=0.05), LOADS, {}),
     ("the same served by one pool or two, TTFT 2 s", "cloudmatrix-384", "deepseek-r1-0528", workload.serving(), Terms(), {}),

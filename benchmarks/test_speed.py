@@ -195,9 +195,8 @@ def test_plans_on_a_mesh(benchmark):
     from aicompute.estimate.training import training_step
     from aicompute.estimate.workload import training
     from aicompute.plan.space import full_axes, training_rows
-    from aicompute.search.best import training_plan
     from aicompute.search.mesh import Query, explore
-    from aicompute.search.plans import job_of
+    from aicompute.search.training_plans import job_of, training_plan
     from aicompute.search.training_space import TrainingSpace, _Some, overlapping
     from aicompute.specs import Library
 

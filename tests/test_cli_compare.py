@@ -165,8 +165,8 @@ SAME: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--workload", "prefill", "--isl", "8192", "--ttft", "4 s", "--site", "home"), {"workload": ac.prefill(8192, "4 s"), "site": "home"}),
     (("--precision", "8bit", "--utilisation", "40 %"), {"precision": "8bit", "utilisation": 0.4}),
     (
-        ("--workload", "training", "--tokens", "1e12", "--equal", "power", "--zero", "1", "--set", "us-average.pue.liquid=1.3"),
-        {"workload": ac.training(tokens=1e12), "equal": "power", "plan": {"zero": 1}, "set": {"us-average.pue.liquid": 1.3}},
+        ("--workload", "training", "--tokens", "1e12", "--equal", "power", "--zero", "3", "--set", "us-average.pue.liquid=1.3"),
+        {"workload": ac.training(tokens=1e12), "equal": "power", "plan": {"zero": 3}, "set": {"us-average.pue.liquid": 1.3}},
     ),
     (("--site", "us-average", "--site", "home", "--rent", "3"), {"site": ["us-average", "home"], "rent": "3 USD/accelerator/h"}),
     (

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aicompute.machine.records import Tier
-from aicompute.plan.enumerate import divisors, engine_sizes, serving_plans, training_plans
+from aicompute.plan.enumerate import divisors, engine_sizes, serving_plans
 from aicompute.plan.layout import place
 from aicompute.plan.schedule import bubble_time, in_flight, most_layers, slowest_stage_time
+from aicompute.plan.space import Job, default_axes, training_rows
 
 stages = st.integers(1, 64).map(float)
 chunks = st.integers(1, 12).map(float)
@@ -145,6 +146,11 @@ def test_serving_plans_are_whole(size, heads, layers, experts):
     assert len(np.unique(rows, axis=0)) == len(rows)
 
 
+def training_plans(devices, heads, layers, experts, batch, **fixed):
+    job = Job(devices, heads, layers, experts, 4096, batch, 8)
+    return training_rows(job, {**default_axes(job), **{name: (value,) for name, value in fixed.items()}}).columns()
+
+
 @given(
     devices=st.integers(1, 600),
     heads=st.sampled_from([12, 64, 128]),
@@ -154,7 +160,7 @@ def test_serving_plans_are_whole(size, heads, layers, experts):
 )
 @settings(max_examples=40)
 def test_training_plans_are_whole(devices, heads, layers, experts, batch):
-    plans = training_plans(devices, heads, layers, experts, 4096, batch, 8, {})
+    plans = training_plans(devices, heads, layers, experts, batch)
     dp, tp, pp, cp, ep = (plans[k] for k in ("dp", "tp", "pp", "cp", "ep"))
     assert len(dp)
     assert np.all(dp * tp * pp * cp <= devices)
@@ -171,13 +177,13 @@ def test_training_plans_are_whole(devices, heads, layers, experts, batch):
 
 def test_no_stage_is_left_without_layers():
     """32 layers on 12 stages: three on each of ten, two on the next and none on the last."""
-    assert not len(training_plans(96, 32, 32, 0, 4096, 64, 8, {"pp": 12.0})["pp"])
-    assert 12.0 not in training_plans(96, 32, 32, 0, 4096, 64, 8, {})["pp"]
-    assert len(training_plans(96, 32, 36, 0, 4096, 64, 8, {"pp": 12.0})["pp"])
+    assert not len(training_plans(96, 32, 32, 0, 64, pp=12.0)["pp"])
+    assert 12.0 not in training_plans(96, 32, 32, 0, 64)["pp"]
+    assert len(training_plans(96, 32, 36, 0, 64, pp=12.0)["pp"])
 
 
 def test_a_fixed_dimension_is_kept():
-    plans = training_plans(2048, 128, 61, 256, 4096, 15360, 8, {"tp": 1.0, "pp": 16.0, "ep": 64.0, "zero": 1.0})
+    plans = training_plans(2048, 128, 61, 256, 15360, tp=1.0, pp=16.0, ep=64.0, zero=1.0)
     for name, value in {"tp": 1.0, "pp": 16.0, "ep": 64.0, "zero": 1.0}.items():
         assert set(plans[name].tolist()) == {value}
     assert set(plans["dp"].tolist()) >= {128.0}

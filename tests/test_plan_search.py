@@ -19,11 +19,11 @@ from aicompute.estimate import evaluate, workload
 from aicompute.estimate.context import scene, standing
 from aicompute.plan.space import CHOICES, TRAINING_AXES, Job, default_axes, full_axes, training_rows
 from aicompute.search import mesh
-from aicompute.search.best import training_plan
 from aicompute.search.conditions import Condition, contradiction, parse_condition
 from aicompute.search.mesh import Query, explore
 from aicompute.search.pareto import may_join, pareto_front
-from aicompute.search.plans import Terms, job_of, metrics_of, search_plans
+from aicompute.search.plans import Terms, metrics_of, search_plans
+from aicompute.search.training_plans import job_of, training_plan
 from aicompute.search.training_space import TrainingSpace, overlapping
 from aicompute.specs import Library
 
@@ -155,12 +155,13 @@ def test_serving_plans_meet_their_targets_and_are_no_worse_than_estimate(kind):
 
 
 def test_decode_points_agree_with_brute_force():
-    from aicompute.search.plans import _query, _serving_space
+    from aicompute.search.plans import _query
+    from aicompute.search.spaces import serving_space
 
     s = scene(LIB, "gb200-nvl72", "deepseek-r1-0528", "decode", utilisation=0.6)
     r, w = standing(s), workload.decode(tpot="30 ms")
     query = _query(Terms(), metrics_of(w), [], w)
-    space = _serving_space(s, r, w, Terms(), [], query)
+    space = serving_space(s, r, w, Terms(), [])
     rates = []
     for cells in space.cells(("tokens_per_s", "tpot", "cost_per_token")):
         if not len(cells):
@@ -267,7 +268,7 @@ def test_stacks_exclude_what_they_cannot_run():
 
 def test_rows_are_those_of_a_plain_loop():
     job = Job(24, 8, 12, 8, 4096, 48, 8)
-    axes = {**full_axes(job), "dp": (1.0, 2.0, 3.0, 6.0, 24.0), "chunks": (1.0, 2.0, 3.0)}
+    axes = {**full_axes(job), "dp": (1.0, 2.0, 3.0, 6.0, 24.0), "chunks": (1.0, 2.0, 3.0), "etp": (1.0, 2.0)}
     rows = training_rows(job, axes)
     count = 0
     for tp in axes["tp"]:
@@ -282,7 +283,8 @@ def test_rows_are_those_of_a_plain_loop():
                     micro = sum(m * dp <= 48 for m in axes["micro_batch"])
                     zero = 1 if dp == 1 else (4 if pp == 1 else 3)
                     switches = (4 if tp > 1 else 1) * (2 if dp > 1 else 1) * (2 if ep > 1 else 1)
-                    count += chunks * micro * zero * 3 * switches
+                    split = 2 if dp * tp % (2 * ep) == 0 else 1
+                    count += chunks * micro * zero * 3 * switches * split
     assert int(rows.plans.sum()) == count
     assert set(CHOICES) <= set(rows.allowed)
 

@@ -15,9 +15,11 @@ from aicompute.estimate.context import records, scene
 from aicompute.estimate.inputs import Sampler, spread_draws
 from aicompute.estimate.result import ratio
 from aicompute.estimate.serving import ServingPlan
-from aicompute.plan.enumerate import engine_sizes, serving_plans, training_plans
-from aicompute.search.best import GROUP_SIZES, best_decode, best_training, training_plan
+from aicompute.plan.enumerate import engine_sizes, serving_plans
+from aicompute.plan.space import Job, default_axes, training_rows
+from aicompute.search.best import GROUP_SIZES, best_decode, best_training
 from aicompute.search.compare import Options, compare_systems, estimate_system
+from aicompute.search.training_plans import training_plan
 from aicompute.specs import Library
 
 library = Library()
@@ -56,10 +58,12 @@ def test_best_training_plan_against_one_by_one():
     s = scene(library, "dgx-h100", "llama-3.1-8b", "training", accelerators=8.0)
     r, w = records(s), workload.training(4096, 64)
     choice = best_training(s, r, w, {})
-    columns = training_plans(8, 32, 32, 0, 4096, 64, 8, {})
+    job = Job(8, 32, 32, 0, 4096, 64, 8)
+    columns = training_rows(job, default_axes(job)).columns()
     best = 0.0
     for k in range(len(columns["dp"])):
-        one = training_plan({name: float(column[k]) for name, column in columns.items()}, choice.plan["sequence_parallel"])
+        numbers = {name: float(column[k]) for name, column in columns.items()}
+        one = training_plan(numbers, numbers["sequence_parallel"])
         out = evaluate.training_outcome(s, r, w, one, cost=False)
         if out.memory_share <= 1.0:
             best = max(best, float(out.metrics[RATE]))

@@ -29,7 +29,7 @@ UNITS = {
     "tax.import": "1",
 }
 OPTIONAL = {"colocation.price": "USD/kW/month"}
-PLAIN = {"name", "country", "currency", "extends", "aliases", "notes", "abstract", "exchange_rate", "eligible"}
+PLAIN = {"name", "country", "jurisdiction", "currency", "extends", "aliases", "notes", "abstract", "exchange_rate", "eligible"}
 
 
 def load(site: str) -> dict:

@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aicompute.arguments import accelerators_of, axis_of, drafts_of, is_axis, rent_of, samples_of, share_of
+from aicompute.arguments import accelerators_of, axis_of, drafts_of, is_axis, precisions_of, rent_of, samples_of, share_of
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.inputs import specs_of
 from aicompute.estimate.workload import Workload
@@ -182,11 +182,12 @@ def search(
     large: bool = False,
     site: str | None = None,
     stack: str | None = None,
-    precision: str | Mapping[str, str] | None = None,
+    precision: str | Sequence[str] | Mapping[str, str] | None = None,
     utilisation: Any = None,
     accelerators: Any = None,
     drafts: Any = None,
     rent: Any = None,
+    samples: int = 400,
     specs: Folders = (),
     set: Mapping[str, Any] | None = None,
     library: Library | None = None,
@@ -202,9 +203,11 @@ def search(
     where : str or list         Conditions on metrics and axes that every plan must meet, such as "memory_share < 0.9" or "tp <= 8".
     top : int                   Plans to keep.
     pareto : str or list        Two or three metrics: keep the plans that no other beats in all of them.
-    plan : mapping              Values of axes, a number or a list each: tp, pp, cp, dp, ep, chunks, micro_batch, zero, recompute,
+    plan : mapping              Values of axes, a number or a list each: tp, pp, cp, dp, ep, etp, chunks, micro_batch, zero, recompute,
                                 sequence_parallel, overlap_tensor, overlap_data, overlap_experts; serving: tp, dp, pp, ep, sequences (of an
-                                attention group), chunk, drafts. Others keep the values worth trying.
+                                attention group), chunk, drafts, prompts (of a prefill pool). Others keep the values worth trying.
+    precision : str or list     As of `compare`; of a list of words each is tried.
+    samples : int               Draws behind the intervals, which are found when they are asked for; 0: none.
     full : bool                 Every stage of ZeRO, and overlap off as well as on.
     large : bool                Search a space of any size; else hundreds of millions of plans are refused, with the time they take.
     watch : callable            Is told what was found so far, after every block.
@@ -225,12 +228,16 @@ def search(
     (3, True)
     """
     from aicompute.report.search import SearchView
-    from aicompute.search.plans import Terms, search_plans
+    from aicompute.search.plans import search_plans
+    from aicompute.search.spaces import check_axes
+    from aicompute.search.terms import Terms
     from aicompute.workload_grid import one_workload
 
     lib = changed(_library(specs, library), set)
     work = one_workload(workload)
     axes = {("chunks" if name == "vpp" else name): value for name, value in (plan or {}).items() if value is not None}
+    word, words = precisions_of(precision, axes.pop("precision", None))
+    check_axes(axes, work)
     terms = Terms(
         objective=objective,
         where=(where,) if isinstance(where, str) else tuple(where),
@@ -241,13 +248,15 @@ def search(
         large=large,
         site=site,
         stack=stack,
-        precision=precision,
+        precision=word,
+        precisions=words,
         utilisation=share_of("utilisation", utilisation),
         accelerators=accelerators_of(accelerators),
         rent=rent_of(rent, lib),
         drafts=() if drafts is None else (drafts_of(drafts),),
     )
-    return SearchView(search_plans(lib, system, model or (TRAINED if work.is_training else SERVED), work, terms, watch))
+    answer = search_plans(lib, system, model or (TRAINED if work.is_training else SERVED), work, terms, watch)
+    return SearchView(answer, samples_of(samples))
 
 
 def rules(

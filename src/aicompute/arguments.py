@@ -112,6 +112,27 @@ def axis_of(name: str, given: Any) -> list[float]:
     return found
 
 
+def precisions_of(given: Any, axis: Any = None) -> tuple[Any, tuple[str, ...]]:
+    """One precision, or words to be tried one after another, given as the precision or as an axis of that name.
+
+    Examples
+    --------
+    >>> precisions_of("fp8"), precisions_of(None, "bf16,fp8"), precisions_of(["bf16", "fp8"])
+    (('fp8', ()), (None, ('bf16', 'fp8')), (None, ('bf16', 'fp8')))
+    """
+    if given is not None and axis is not None:
+        raise UsageError("precision is given twice: once for all plans and once as an axis")
+    given = axis if given is None else given
+    if isinstance(given, str) and "," in given and "=" not in given:
+        given = given.split(",")
+    if given is None or isinstance(given, (str, Mapping)):
+        return given, ()
+    words = tuple(dict.fromkeys(str(word).strip() for word in given if str(word).strip()))
+    if not words:
+        raise UsageError("precision has no value; expected words such as bf16 or fp8")
+    return (words[0], ()) if len(words) == 1 else (None, words)
+
+
 def plan_of(given: Mapping[str, Any]) -> dict[str, float]:
     """Overrides of the plan as numbers; words for recompute, ``vpp`` for chunks."""
     found: dict[str, float] = {}

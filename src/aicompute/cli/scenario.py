@@ -24,7 +24,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 """Options that belong to each workload, with the field they set."""
 
 PLANS: Mapping[str, tuple[str, ...]] = {
-    "training": ("tp", "dp", "pp", "cp", "ep", "vpp", "micro_batch", "zero", "recompute"),
+    "training": ("tp", "dp", "pp", "cp", "ep", "etp", "vpp", "micro_batch", "zero", "recompute"),
     "prefill": ("tp", "dp", "pp", "ep"),
     "decode": ("tp", "dp", "pp", "ep"),
     "serving": ("tp", "dp", "pp", "ep"),
@@ -57,6 +57,7 @@ _PLAN = (
     ("pp", "Pipeline stages."),
     ("cp", "Training: context parallel devices."),
     ("ep", "Expert parallel devices."),
+    ("etp", "Training: devices that share an expert."),
     ("vpp", "Training: virtual stages on a device."),
     ("micro-batch", "Training: sequences of a micro-batch."),
     ("zero", "Training: ZeRO stage, 0 to 3."),

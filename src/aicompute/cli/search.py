@@ -51,8 +51,9 @@ def command(
 ) -> None:
     """Judge every plan of SYSTEM in a scenario and show the best.
 
-    Options of the plan, such as --tp, take several values: --tp 1,2,4. Axes of training: tp, pp, cp, dp, ep, chunks (vpp), micro_batch,
-    zero, recompute, sequence_parallel, overlap_tensor, overlap_data, overlap_experts; of serving: tp, dp, pp, ep, sequences, chunk, drafts.
+    Options of the plan, such as --tp, take several values: --tp 1,2,4; so does --precision bf16,fp8. Axes of training: tp, pp, cp, dp, ep,
+    etp, chunks (vpp), micro_batch, zero, recompute, sequence_parallel, overlap_tensor, overlap_data, overlap_experts; of serving: tp, dp,
+    pp, ep, sequences, chunk, drafts, prompts. Every workload: precision.
 
     Exit code 4: no plan fits or meets the conditions; what comes nearest is said. Ctrl-C shows what was found so far.
 
@@ -70,7 +71,7 @@ def command(
             raise UsageError("--plot needs --pareto: two or three metrics, such as tokens_per_s_per_accelerator,memory_share")
     if isinstance(scenario["site"], list):
         raise UsageError("search takes one --site; compare takes several")
-    terms = {name: value for name, value in scenario.items() if name not in ("samples", "plan")}
+    terms = {name: value for name, value in scenario.items() if name != "plan"}
     plan = {**(scenario["plan"] or {}), **_axes(axes)}
     view = api.search(
         system, **terms, objective=objective, where=where, top=top, pareto=pareto, plan=plan, full=full, large=yes, library=library,

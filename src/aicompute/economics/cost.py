@@ -65,7 +65,7 @@ class CostBreakdown:
     @property
     def total(self) -> Array:
         """Sum of the parts."""
-        return self.capital + self.facility + self.energy + self.operation
+        return self.energy + (self.capital + self.facility + self.operation)
 
     def scaled(self, factor: Array) -> CostBreakdown:
         """Every part times a factor, such as 3600 / accelerators for USD per accelerator-hour.
@@ -182,7 +182,7 @@ def cost_per_token(cost_rate: Array, throughput: Array, utilisation: Array = 1.0
     >>> round(cost_per_token(0.7873 / 3600, 1943.0) * 1e6, 4)
     0.1126
     """
-    return cost_rate / (throughput * utilisation * availability)
+    return cost_rate / (throughput * (utilisation * availability))
 
 
 def run_duration(tokens: Array, throughput: Array, goodput: Array = 1.0) -> Array:

@@ -31,7 +31,7 @@ def mean_power(busy: Array, idle: Array, utilisation: Array) -> Array:
     >>> mean_power(1000.0, 200.0, 0.75)
     800.0
     """
-    return idle + (busy - idle) * utilisation
+    return busy * utilisation + idle * (1.0 - utilisation)
 
 
 def energy_cost_rate(power: Array, pue: Array, price: Array) -> Array:
@@ -59,7 +59,7 @@ def energy_cost_rate(power: Array, pue: Array, price: Array) -> Array:
     >>> round(energy_cost_rate(559e3, 1.2, 0.0826 / 3.6e6) * 8760 * 3600)
     485375
     """
-    return power * pue * price
+    return power * (pue * price)
 
 
 def demand_cost_rate(peak_power: Array, pue: Array, charge: Array) -> Array:
@@ -88,7 +88,7 @@ def demand_cost_rate(peak_power: Array, pue: Array, charge: Array) -> Array:
     >>> round(demand_cost_rate(559e3, 1.2, 10.0 / 1e3 / (730 * 3600)) * 730 * 3600)
     6708
     """
-    return peak_power * pue * charge
+    return peak_power * (pue * charge)
 
 
 def energy_per_token(power: Array, pue: Array, throughput: Array) -> Array:

@@ -39,7 +39,7 @@ class Outcome:
 
 MONEY = (
     "accelerator_power", "it_power", "site_power", "energy_per_token", "capital", "cost_per_hour", "cost_per_accelerator_hour",
-    "cost_per_token", "carbon_per_token", "run_cost",
+    "cost_per_token", "carbon_per_token", "embodied_carbon_per_token", "run_cost", "run_carbon", "run_embodied_carbon",
 )  # fmt: skip
 """Metrics that need power and prices."""
 
@@ -58,9 +58,9 @@ def training_outcome(s: Scene, r: Records, w: Workload, plan: TrainingPlan, cost
 
 TRAINING_METRICS = (
     "tokens_per_s_per_accelerator", "tokens_per_s", "step_time", "mfu", "goodput", "communication_share", "exposed_share", "memory_share",
-    *MONEY[:-1], "run_time", "run_cost",
+    *MONEY[:-3], "run_time", *MONEY[-3:],
 )  # fmt: skip
-"""All that `training_metrics` knows; the last two where a run has a number of tokens."""
+"""All that `training_metrics` knows; those that begin with run where a run has a number of tokens."""
 
 
 class Totals(Protocol):
@@ -79,14 +79,14 @@ class Totals(Protocol):
 
 
 def training_metrics(
-    s: Scene, r: Records, w: Workload, ranks: Array, step: Totals, memory_share: Array, wanted: Collection[str] | None = None
+    s: Scene, r: Records, w: Workload, ranks: Array | None, step: Totals, memory_share: Array, wanted: Collection[str] | None = None
 ) -> dict[str, Array]:
     """Metrics of training steps; only those wanted cost time.
 
     Parameters
     ----------
     s, r, w : Scene, Records, Workload
-    ranks : shape (...)          Devices that work [1].
+    ranks : shape (...)          Devices that work [1]; None: power as if none did, which bounds power and money from below.
     step : Totals                Fields of shape (...).
     memory_share : shape (...)   Of the fullest device [1].
     wanted : collection          Of `TRAINING_METRICS`; None: all.
@@ -108,34 +108,51 @@ def training_metrics(
     found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
     if wanted is None or any(name in MONEY for name in wanted):
         time = step.step * r.time_factor
-        busy = Activity(ranks / s.devices, step.flops / time, step.traffic / time, step.wire / time / r.link)
-        paid = account(s, r, rate * good, [busy])
-        found |= _money(s, paid)
-        if w.tokens is not None:
-            found["run_cost"] = run_cost(paid.cost_rate, w.tokens, rate, good)
-            found["run_carbon"] = paid.carbon_per_token * w.tokens
-            if paid.embodied_carbon_per_token is not None:
-                found["run_embodied_carbon"] = paid.embodied_carbon_per_token * w.tokens
+        moved = step.traffic + step.wire / r.link
+        busy = [] if ranks is None else [Activity(ranks / s.devices, step.flops / time, moved / time, 0.0)]
+        paid = account(s, r, rate * good, busy)
+        found |= _money(s, paid, wanted)
+        found |= _run_money(paid, w.tokens, rate, good, wanted) if w.tokens is not None else {}
     if w.tokens is not None and (wanted is None or "run_time" in wanted):
         found["run_time"] = run_duration(w.tokens, rate, good)
     return found
 
 
-def _money(s: Scene, paid: Account) -> dict[str, Array]:
+def _money(s: Scene, paid: Account, wanted: Collection[str] | None = None) -> dict[str, Array]:
     """Metrics of an account."""
-    making = {} if paid.embodied_carbon_per_token is None else {"embodied_carbon_per_token": paid.embodied_carbon_per_token}
-    return {
-        "accelerator_power": paid.accelerator_power,
-        "it_power": paid.it_power,
-        "site_power": paid.site_power,
-        "energy_per_token": paid.energy_per_token,
-        "capital": paid.capital,
-        "cost_per_hour": paid.cost_rate,
-        "cost_per_accelerator_hour": paid.cost_rate / s.accelerators,
-        "cost_per_token": paid.cost_per_token,
-        "carbon_per_token": paid.carbon_per_token,
-        **making,
+    made: dict[str, Callable[[], Array | None]] = {
+        "accelerator_power": lambda: paid.accelerator_power,
+        "it_power": lambda: paid.it_power,
+        "site_power": lambda: paid.site_power,
+        "energy_per_token": lambda: paid.energy_per_token,
+        "capital": lambda: paid.capital,
+        "cost_per_hour": lambda: paid.cost_rate,
+        "cost_per_accelerator_hour": lambda: paid.cost_rate / s.accelerators,
+        "cost_per_token": lambda: paid.cost_per_token,
+        "carbon_per_token": lambda: paid.carbon_per_token,
+        "embodied_carbon_per_token": lambda: paid.embodied_carbon_per_token,
     }
+    return _asked(made, wanted)
+
+
+def _run_money(paid: Account, tokens: Array, rate: Array, good: Array, wanted: Collection[str] | None) -> dict[str, Array]:
+    """Money and carbon of a whole run."""
+
+    def making() -> Array | None:
+        return None if paid.embodied_carbon_per_token is None else paid.embodied_carbon_per_token * tokens
+
+    made: dict[str, Callable[[], Array | None]] = {
+        "run_cost": lambda: run_cost(paid.cost_rate, tokens, rate, good),
+        "run_carbon": lambda: paid.carbon_per_token * tokens,
+        "run_embodied_carbon": making,
+    }
+    return _asked(made, wanted)
+
+
+def _asked(made: Mapping[str, Callable[[], Array | None]], wanted: Collection[str] | None) -> dict[str, Array]:
+    """What is wanted, of what is known."""
+    found = {name: make() for name, make in made.items() if wanted is None or name in wanted}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def serving_memory(e: Engine, sequences: Array, length: Array) -> tuple[Array, dict[str, Array]]:

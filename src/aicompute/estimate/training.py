@@ -161,11 +161,63 @@ def training_step(
     ----------
     .. [1] D. Narayanan et al., arXiv:2104.04473; V. Korthikanti et al., arXiv:2205.05198; S. Rajbhandari et al., arXiv:1910.02054.
     """
-    layers = arch.num_layers * 1.0
+    g = groundwork(arch, sequence, global_batch, plan, device, fabric, wires, protocol, exchange, stack)
+    return assembled(arch, plan, g, device, stack, parts_too, activity_too)
+
+
+@dataclass(frozen=True, slots=True)
+class Groundwork:
+    """What a step is made of before anything overlaps; on a mesh of plans these arrays are small."""
+
+    micro_batches: Array
+    kernels: _Kernels
+    traffic: _Traffic
+    data: Array
+    """Gradients and parameters of a step between data ranks, nothing hidden [s]."""
+    optimizer: Array
+    """[s]."""
+    memory: dict[str, Array]
+
+
+def groundwork(
+    arch: Architecture,
+    sequence: Array,
+    global_batch: Array,
+    plan: TrainingPlan,
+    device: Device,
+    fabric: Fabric,
+    wires: Fabric,
+    protocol: Protocol,
+    exchange: ExpertExchange,
+    stack: TrainingStack,
+    memory_too: bool = True,
+) -> Groundwork:
+    """Kernels, traffic and memory of a plan, of which `assembled` makes a step; parameters as of `training_step`."""
     micro_batches = ceil(global_batch / (plan.dp * plan.micro_batch) - 1e-9)
     k = _layer_kernels(arch, sequence, plan, device, stack)
     t = _layer_traffic(arch, sequence, plan, fabric, wires, protocol, exchange, stack)
+    layers = arch.num_layers * 1.0
+    most = most_layers(layers, plan.pp, plan.chunks)
+    held = rank_parameters(arch, plan.tp, layers / most, plan.ep, plan.expert_tp)  # of the fullest stage
+    groups = _data_groups(plan)
+    data, owned = _data_parallel(arch, plan, held, most, groups, micro_batches, fabric, protocol, stack)
+    optimizer = stream_time(owned * stack.optimizer_traffic, device.bandwidth)
+    memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches) if memory_too else {}
+    return Groundwork(micro_batches, k, t, data, optimizer, memory)
 
+
+def assembled(
+    arch: Architecture,
+    plan: TrainingPlan,
+    work: Groundwork,
+    device: Device,
+    stack: TrainingStack,
+    parts_too: bool = True,
+    activity_too: bool = True,
+) -> TrainingStep:
+    """The step of a plan from its groundwork; parameters as of `training_step`."""
+    layers = arch.num_layers * 1.0
+    k, t, micro_batches = work.kernels, work.traffic, work.micro_batches
     # --- one layer forward and backward
     again = where(plan.recompute >= 2.0, 1.0, 0.0)
     again_core = where(plan.recompute >= 1.0, 1.0, 0.0) * (1.0 - stack.flash) + again * stack.flash
@@ -194,17 +246,12 @@ def training_step(
     sends = t.stage * (1.0 - stack.overlap_pipeline) * micro_batches + warm_up * t.stage
 
     # --- data parallel traffic and the optimizer
-    most = most_layers(layers, plan.pp, plan.chunks)
-    held = rank_parameters(arch, plan.tp, layers / most, plan.ep, plan.expert_tp)  # of the fullest stage
-    groups = _data_groups(plan)
-    data, owned = _data_parallel(arch, plan, held, most, groups, micro_batches, fabric, protocol, stack)
+    data, optimizer, memory = work.data, work.optimizer, work.memory
     window = where(_regathers(plan), micro_batches * stage, stage)
     exposed_data = data - minimum(stack.overlap_data * data, window)
 
     bubble = stack.bubble * bubble_time(stage, plan.pp, plan.chunks)
-    optimizer = stream_time(owned * stack.optimizer_traffic, device.bandwidth)
     step = sum_of([micro_batches * stage, sends, bubble, exposed_data, optimizer, stack.step_fixed])
-    memory = _memory(arch, sequence, plan, held, most, stack, groups, micro_batches)
     if not (parts_too or activity_too):
         return TrainingStep(step, {}, {}, 0.0, memory, k.timed, 0.0, 0.0, 0.0)
     share = micro_batches * stage / (layers * layer + tail)  # of a whole body and head, run by the slowest stage in a step

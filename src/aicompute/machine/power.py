@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aicompute.numerics import Array, minimum, sqrt
+from aicompute.numerics import Array, minimum, power, sqrt
 
 
 def issued_rows(rows: Array, extra: Array) -> Array:
@@ -48,6 +48,7 @@ def accelerator_power(
     flops_rate: Array,
     bytes_rate: Array,
     wire: Array = 0.0,
+    residual: Array = 1.0,
 ) -> Array:
     r"""Mean power of an accelerator at work.
 
@@ -62,6 +63,7 @@ def accelerator_power(
     flops_rate : shape (...)        Issued, `issued_rows` in place of rows; mean over the step [FLOP/s].
     bytes_rate : shape (...)        Read and written in memory, mean over the step [B/s].
     wire : shape (...)              Sent over links, mean over the step [B/s]; a byte costs as one of memory.
+    residual : shape (...)          Measured over predicted dynamic power [1].
 
     Returns
     -------
@@ -99,11 +101,12 @@ def accelerator_power(
     """
     idle = idle_fraction * tdp
     room = tdp - idle
-    dynamic = energy_per_byte * (bytes_rate + wire) + compute * tdp * (flops_rate / peak) ** exponent
-    square = (dynamic / room) * (dynamic / room)
+    dynamic = energy_per_byte * (bytes_rate + wire) + compute * tdp * power(flops_rate / peak, exponent)
+    square = dynamic / room
+    square = square * square
     fourth = square * square
     capped = dynamic / sqrt(sqrt(sqrt(1.0 + fourth * fourth)))
-    return minimum(idle + capped, tdp)
+    return minimum(idle + capped * residual, tdp)
 
 
 def scaled_energy(reference: Array, reference_stack: Array, stack: Array) -> Array:
@@ -248,7 +251,7 @@ def unit_power(accelerators: Array, system: SystemPower, load: Array = 1.0) -> U
     """
     hosts = load_power(system.hosts, system.hosts_idle, load)
     other = load_power(system.other, system.other_idle, load)
-    direct = accelerators + hosts + system.nics + system.switches + system.optics + other
+    direct = accelerators + (hosts + system.nics + system.switches + system.optics + other)
     total = direct / system.conversion
     return UnitPower(accelerators, hosts, system.nics, system.switches, system.optics, other, total - direct, total)
 

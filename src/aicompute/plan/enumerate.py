@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.plan.schedule import most_layers
-
 Floats = NDArray[np.float64]
 
 
@@ -107,85 +105,3 @@ def serving_plans(sizes: list[int], heads: int, layers: int, experts: int) -> di
     table = np.array(rows, dtype=float).reshape(-1, 4)
     return {name: table[:, k].copy() for k, name in enumerate(("tp", "dp", "pp", "ep"))}
 
-
-def training_plans(
-    devices: int, heads: int, layers: int, experts: int, sequence: int, global_batch: int, window: int, fixed: dict[str, float]
-) -> dict[str, Floats]:
-    """Layouts of a training job on up to ``devices`` devices.
-
-    Parameters
-    ----------
-    devices : int           Devices that may be used; data parallelism takes what the rest leaves, so a few may stay idle.
-    heads, layers, experts : int   Attention heads; layers; routed experts (0: dense).
-    sequence, global_batch : int   Tokens a sequence; sequences a step.
-    window : int            Devices of the scale-up domain: tensor groups stay inside.
-    fixed : dict            Dimensions that must have a value.
-
-    Returns
-    -------
-    dict of shape (P,)   dp, tp, pp, chunks, cp, ep, micro_batch, zero, recompute.
-
-    Notes
-    -----
-    Layouts whose other stages take all layers, so that the last one has none, are left out.
-
-    References
-    ----------
-    .. [1] D. Narayanan et al., arXiv:2104.04473, section 3.
-
-    Examples
-    --------
-    >>> plans = training_plans(8, 8, 4, 0, 4096, 64, 8, {"tp": 2.0, "pp": 1.0})
-    >>> sorted(set((plans["tp"] * plans["dp"]).tolist()))
-    [8.0]
-    """
-
-    def choices(name: str, default: list[int]) -> list[int]:
-        return [int(fixed[name])] if name in fixed else default
-
-    blocks: list[Floats] = []
-    shards = divisors(experts) if experts else [1]
-    batches = divisors(global_batch)
-    for tp in choices("tp", [t for t in (1, 2, 4, 8, 16) if heads % t == 0 and t <= window]):
-        for cp in choices("cp", [1] if sequence <= 16384 else [c for c in (1, 2, 4, 8, 16) if sequence // c >= 2048]):
-            for pp in choices("pp", [p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= layers]):
-                ranks = devices // (tp * cp * pp)
-                if ranks < 1:
-                    continue
-                ranks = min(ranks, global_batch)
-                even = max((d for d in batches if d <= ranks), default=1)
-                powers = 1 << (ranks.bit_length() - 1)
-                most = max(layers // pp, 1)
-                chunks = [c for c in choices("chunks", [1] if pp == 1 else sorted({1, 2, 3, 4, most})) if c <= most]
-                for dp in choices("dp", sorted({ranks, even, powers})):
-                    if dp > ranks:
-                        continue
-                    groups = choices("ep", [e for e in shards if (dp * cp * tp) % e == 0 and (e <= 8 or e % 8 == 0)])
-                    micro = choices("micro_batch", [m for m in (1, 2, 4, 8) if m * dp <= global_batch])
-                    blocks.append(_crossed(dp, tp, pp, chunks, cp, groups, micro))
-    names = ("dp", "tp", "pp", "chunks", "cp", "ep", "micro_batch")
-    table = np.concatenate([np.empty((0, len(names))), *blocks])
-    columns = {name: table[:, k] for k, name in enumerate(names)}
-    policies = [float(fixed["recompute"])] if "recompute" in fixed else [0.0, 1.0, 2.0]
-    stages = [float(fixed["zero"])] if "zero" in fixed else [1.0, 3.0]
-    grid = [(z, c) for z in stages for c in policies]
-    size = len(table)
-    plans = {name: np.tile(column, len(grid)) for name, column in columns.items()}
-    plans["zero"] = np.repeat([z for z, _ in grid], size)
-    plans["recompute"] = np.repeat([c for _, c in grid], size)
-    keep = (heads % plans["tp"] == 0) & (plans["pp"] <= layers) & (plans["micro_batch"] * plans["dp"] <= global_batch)
-    keep &= (plans["pp"] - 1.0) * most_layers(float(layers), plans["pp"], plans["chunks"]) < layers  # else the last stage has none
-    keep &= ((experts or 1) % plans["ep"] == 0) & (plans["dp"] * plans["cp"] * plans["tp"] % plans["ep"] == 0)
-    if "zero" not in fixed:
-        keep &= (plans["zero"] < 3.0) | (plans["pp"] == 1.0)  # sharded weights are not gathered for every stage and micro-batch
-    return {name: column[keep] for name, column in plans.items()}
-
-
-def _crossed(dp: int, tp: int, pp: int, chunks: list[int], cp: int, groups: list[int], micro: list[int]) -> Floats:
-    """A row for each expert group, micro-batch and number of chunks, chunks fastest."""
-    block = np.empty((len(groups), len(micro), len(chunks), 7))
-    block[...] = (dp, tp, pp, 0, cp, 0, 0)
-    block[..., 3] = chunks
-    block[..., 5] = np.array(groups, dtype=float)[:, None, None]
-    block[..., 6] = np.array(micro, dtype=float)[:, None]
-    return block.reshape(-1, 7)

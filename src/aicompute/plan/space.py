@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -17,7 +18,7 @@ Flags = NDArray[np.bool_]
 
 LAYOUT = ("tp", "cp", "pp", "dp", "ep")
 """Axes that are joined to rows: which ranks there are. Few of all combinations are possible."""
-CHOICES = ("overlap_data", "overlap_experts", "overlap_tensor", "zero", "recompute", "sequence_parallel", "micro_batch", "chunks")
+CHOICES = ("overlap_data", "overlap_experts", "overlap_tensor", "zero", "recompute", "sequence_parallel", "etp", "micro_batch", "chunks")
 """Axes of an open mesh over the rows, in the order of the mesh; the rows are its last axis, so that inner loops are long."""
 TRAINING_AXES = (*LAYOUT, *reversed(CHOICES))
 SWITCHES = ("sequence_parallel", "overlap_tensor", "overlap_data", "overlap_experts")
@@ -53,7 +54,7 @@ def default_axes(job: Job) -> dict[str, tuple[float, ...]]:
     Returns
     -------
     dict of values. ``dp`` is empty: all ranks that the other dimensions leave, the most of them that divide the batch, and the largest
-    power of two. ``chunks`` is empty: 1 to 4, and a layer each.
+    power of two. ``chunks`` is empty: 1 to 4, and a layer each. ``etp``, the ranks that share an expert, is empty: 1, and tp.
 
     References
     ----------
@@ -68,12 +69,13 @@ def default_axes(job: Job) -> dict[str, tuple[float, ...]]:
     experts = [e for e in divisors(j.experts) if e <= 8 or e % 8 == 0] if j.experts else [1]
     values: dict[str, list[int]] = {
         "tp": [t for t in (1, 2, 4, 8, 16) if j.heads % t == 0 and t <= j.window],
-        "cp": [1] if j.sequence <= 16384 else [c for c in (1, 2, 4, 8, 16) if j.sequence // c >= 2048],
-        "pp": [p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= j.layers],
+        "cp": [c for c in (1, 2, 4, 8, 16) if c == 1 or j.sequence // c >= (4096 if j.sequence <= 16384 else 2048)],
+        "pp": sorted({p for p in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32) if p <= j.layers} | {p for p in divisors(j.layers) if p <= 32}),
         "dp": [],
         "ep": experts,
         "chunks": [],
         "micro_batch": [m for m in (1, 2, 4, 8) if m <= j.global_batch],
+        "etp": [],
         "sequence_parallel": [0, 1],
         "recompute": [0, 1, 2],
         "zero": [1, 3],
@@ -115,6 +117,11 @@ class Rows:
         """Number of rows."""
         return len(self.layout["tp"])
 
+    @cached_property
+    def count(self) -> int:
+        """Valid plans of all rows."""
+        return int(self.plans.sum()) if len(self) else 0
+
     @property
     def plans(self) -> Floats:
         """Valid plans of each row, shape (R,)."""
@@ -122,6 +129,27 @@ class Rows:
         for mask in self.allowed.values():
             found = found * mask.sum(axis=0)
         return found
+
+    @cached_property
+    def only(self) -> dict[str, float]:
+        """The first plan, in plain floats."""
+        return {name: float(column[0]) for name, column in self.columns().items()}
+
+    def columns(self) -> dict[str, Floats]:
+        """Every plan as flat arrays by the names of `TRAINING_AXES`."""
+        shape = (*(len(self.allowed[name]) for name in CHOICES), len(self))
+        kept = np.ones(shape, dtype=bool)
+        for place, name in enumerate(CHOICES):
+            kept &= self.allowed[name].reshape((1,) * place + (shape[place],) + (1,) * (len(CHOICES) - 1 - place) + (shape[-1],))
+        return self.cells(np.nonzero(kept))
+
+    def cells(self, places: tuple[NDArray[np.intp], ...]) -> dict[str, Floats]:
+        """Some plans, by their places on the mesh of choices and rows."""
+        columns = {name: self.layout[name][places[-1]] for name in LAYOUT}
+        for name, place in zip(CHOICES, places, strict=False):
+            value = self.values[name]
+            columns[name] = value[place, places[-1] if value.shape[1] != 1 else 0]
+        return {name: columns[name] for name in TRAINING_AXES}
 
     def narrowed(self, name: str, holds: Callable[[Floats], Flags], reason: str) -> Rows:
         """Only plans for which a condition on an axis holds; the others are counted under a reason."""
@@ -171,13 +199,11 @@ def training_rows(job: Job, axes: Mapping[str, tuple[float, ...]], runnable: Map
     >>> job = Job(8, 8, 4, 0, 4096, 64, 8)
     >>> rows = training_rows(job, default_axes(job))
     >>> rows.enumerated, int(rows.plans.sum()), sum(rows.excluded.values())
-    (8640, 300, 8340)
+    (17280, 300, 16980)
     """
-    wanted = {name: len(axes[name]) for name in TRAINING_AXES} | {"dp": len(axes["dp"]) or 3, "chunks": len(axes["chunks"]) or 5}
-    enumerated = prod(wanted.values())
+    enumerated = combinations(axes)
     axes = _runnable(axes, runnable or {})
-    lengths = {name: len(axes[name]) for name in TRAINING_AXES} | {"dp": len(axes["dp"]) or 3, "chunks": len(axes["chunks"]) or 5}
-    runs = prod(lengths.values())
+    runs = combinations(axes)
     if runs == 0:
         return Rows({name: np.zeros(0) for name in LAYOUT}, {}, {}, enumerated, {"stack": enumerated, "layout": 0, "same": 0})
     columns = [np.array(axes[name] or (0.0, 1.0, 2.0)) for name in LAYOUT]
@@ -199,6 +225,21 @@ def training_rows(job: Job, axes: Mapping[str, tuple[float, ...]], runnable: Map
     excluded = {"stack": enumerated - runs, "layout": each * len(tp) - possible, "same": possible - int(plans.sum())}
     rows = Rows(layout, values, {name: fitting[name] & distinct[name] for name in CHOICES}, enumerated, excluded)
     return rows.take(np.flatnonzero(plans > 0.0))
+
+
+_OWN = {"dp": 3, "chunks": 5, "etp": 2}
+"""How many values an axis has that is left empty, which then depend on the layout."""
+
+
+def combinations(axes: Mapping[str, tuple[float, ...]]) -> int:
+    """Combinations of all axes, plans or not.
+
+    Examples
+    --------
+    >>> combinations(default_axes(Job(64, 32, 32, 0, 4096, 512, 8)))
+    63360
+    """
+    return prod(len(axes[name]) or _OWN.get(name, 0) for name in TRAINING_AXES)
 
 
 def _runnable(axes: Mapping[str, tuple[float, ...]], runnable: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
@@ -225,10 +266,12 @@ def _choices(
 ) -> tuple[dict[str, Floats], dict[str, Flags], dict[str, Flags]]:
     """Values of every choice; what the layout allows, and what is not the same as another."""
     tp, cp, pp, dp, ep = (layout[name] for name in LAYOUT)
-    values = {name: np.array(axes[name], dtype=float)[:, None] for name in CHOICES if name != "chunks"}
+    values = {name: np.array(axes[name], dtype=float)[:, None] for name in CHOICES if axes[name]}
     whole = np.maximum(np.floor(job.layers / pp), 1.0)
     chunks = np.array(axes["chunks"] or (1.0, 2.0, 3.0, 4.0))[:, None] + np.zeros(len(tp))
     v = values["chunks"] = chunks if axes["chunks"] else np.concatenate([chunks, whole[None, :]])
+    if not axes["etp"]:
+        values["etp"] = np.stack([np.ones(len(tp)), tp])
     every = {name: np.ones((len(values[name]), len(tp)), dtype=bool) for name in CHOICES}
     fitting, distinct = dict(every), dict(every)
     # the last stage must have a layer
@@ -238,8 +281,11 @@ def _choices(
     if not axes["chunks"]:
         distinct["chunks"][-1] &= whole > 4.0
     fitting["micro_batch"] = values["micro_batch"] * dp <= job.global_batch
-    # sharded weights are not gathered for every stage and micro-batch
-    fitting["zero"] = (values["zero"] < 3.0) | (pp == 1.0)
+    fitting["etp"] = (dp * cp * tp % (ep * values["etp"]) == 0.0) & (values["etp"] <= job.window)
+    first = np.arange(len(values["etp"]))[:, None] == 0
+    distinct["etp"] = first | ((job.experts > 0) & (values["etp"] != values["etp"][:1]))
+    # sharded weights are not gathered for every stage and micro-batch, unless nothing else is wanted
+    fitting["zero"] = (values["zero"] < 3.0) | (pp == 1.0) | (len(values["zero"]) == 1)
     groups = {"sequence_parallel": tp, "overlap_tensor": tp, "overlap_data": dp * cp, "overlap_experts": ep, "zero": dp * cp}
     for name, group in groups.items():
         kept = values[name] == values[name][-1 if name in SWITCHES else 0]

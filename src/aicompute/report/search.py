@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from aicompute.errors import UnknownNameError
+import numpy as np
+from numpy.typing import NDArray
+
+from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.result import METRICS
 from aicompute.report.front import check_target, drawing
 from aicompute.report.numbers import better_of, display_of, scale_of
@@ -15,8 +19,11 @@ from aicompute.report.records import SCHEMA, as_json, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.text import FORMATS, WIDTH, Cell, comma_separated
 from aicompute.report.views import Text
+from aicompute.search.conditions import metric_named
 from aicompute.search.plans import Answer, FoundPlan
 from aicompute.units import plain
+
+Floats = NDArray[np.float64]
 
 _SHORT = {
     "micro_batch": "mb", "chunks": "vpp", "recompute": "recomp", "sequence_parallel": "sp", "overlap_tensor": "ovl-t",
@@ -48,6 +55,32 @@ class SearchView:
     """Best plans, counts, and the front of a search; `answer` is the record behind it, in SI units."""
 
     answer: Answer
+    samples: int = 400
+    """Draws behind the intervals."""
+
+    @cached_property
+    def _drawn(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        return self.answer.draw(self.samples) if self.samples else ({}, {})
+
+    def draws(self, metric: str | None = None) -> Floats:
+        """Draws of a metric (the objective) of the best plans in SI units, shape (plans, samples); the same specs for all plans.
+
+        Raises
+        ------
+        UnknownNameError
+            The plans have no such metric, or there are no draws.
+        """
+        name = metric_named(metric, list(self._drawn[0]))[0] if metric is not None else self.answer.objective
+        if name not in self._drawn[0]:
+            raise UsageError("there are no draws: samples = 0")
+        return self._drawn[0][name]
+
+    def probability(self, one: int = 0, other: int = 1, metric: str | None = None) -> float:
+        """Share of the draws in which one plan is better than another, half of the ties; plans by rank, from 0."""
+        draws = self.draws(metric)
+        name = metric_named(metric, list(self._drawn[0]))[0] if metric is not None else self.answer.objective
+        ahead = np.sign(draws[one] - draws[other]) * (1.0 if better_of(name) == "more" else -1.0)
+        return float(0.5 + 0.5 * ahead.mean())
 
     @property
     def plans(self) -> tuple[FoundPlan, ...]:
@@ -87,7 +120,7 @@ class SearchView:
         return Text(self._sheet(notes).render(format))
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it, not yet text."""
+        """The answer by ``search.schema.json``; the same as ``--format json``."""
         a = self.answer
         found: dict[str, Any] = clean(
             {
@@ -103,12 +136,22 @@ class SearchView:
                 "complete": a.complete,
                 "excluded": dict(a.excluded),
                 "within": {f"{100.0 * share:g} %": count for share, count in a.within.items()},
-                "plans": _records(a.plans),
-                "pareto": {"metrics": [display_of(name).key for name in a.pareto], "plans": _records(a.front)},
+                "samples": self.samples,
+                "plans": _records(a.plans, self._drawn[0]),
+                "probability_best": self._wins(),
+                "pareto": {"metrics": [display_of(name).key for name in a.pareto], "plans": _records(a.front, self._drawn[1])},
                 "notes": list(a.notes),
             }
         )
         return found
+
+    def _wins(self) -> list[float]:
+        """Share of the draws in which each of the best plans is the best of them."""
+        if not self.samples or not self.plans:
+            return []
+        draws = self.draws()
+        first = draws.argmax(axis=0) if better_of(self.answer.objective) == "more" else draws.argmin(axis=0)
+        return [float(share) for share in np.bincount(first, minlength=len(draws)) / draws.shape[1]]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the front as a picture, ``.svg``."""
@@ -125,17 +168,22 @@ class SearchView:
         keys = list(dict.fromkeys(key for _, _, one in found for key in one.plan))
         names = [name for name in METRICS if any(name in one.metrics for _, _, one in found)]
         headers = ["list", "rank", *keys, *(f"{display_of(name).key} [{display_of(name).unit}]" for name in names)]
+        key, unit = display_of(a.objective).key, display_of(a.objective).unit
+        headers += [f"{key} low [{unit}]", f"{key} high [{unit}]"] if self.samples else []
         rows: list[list[Cell]] = []
         for label, rank, one in found:
             numbers = [one.metrics[name] / display_of(name).size if name in one.metrics else None for name in names]
-            rows.append([label, rank, *(one.plan.get(key) for key in keys), *numbers])
+            drawn = self._drawn[0 if label == "plans" else 1]
+            bounds = [end / display_of(a.objective).size for end in interval(one, a.objective, drawn, rank)] if self.samples else []
+            rows.append([label, rank, *(one.plan.get(key) for key in keys), *numbers, *bounds])
         return comma_separated(headers, rows)
 
     def _sheet(self, notes: bool = True) -> Sheet:
         a = self.answer
         blocks: list[Table | Prose] = []
         if a.plans:
-            blocks += _plans_table(a.plans, [a.objective, *_also(a)], f"Best by {display_of(a.objective).label}, {_way(a.objective)} first")
+            heading = f"Best by {display_of(a.objective).label}, {_way(a.objective)} first"
+            blocks += _plans_table(a.plans, [a.objective, *_also(a)], heading, drawn=self._drawn[0])
         if a.front:
             names = list(a.pareto)
             said = ", ".join(display_of(name).label for name in names)
@@ -147,6 +195,9 @@ class SearchView:
         near = ", ".join(f"{count:,} within {100.0 * share:g} %" for share, count in a.within.items())
         speed = f"{a.valid:,} valid plans, {_rate(a.evaluated_per_s)} plans/s ({a.seconds:.2f} s)"
         lines = [("", speed)] + ([("near the best", near)] if near else [])
+        if self.samples and len(a.plans) > 1:
+            said = f"plan 1 beats plan 2 in {100.0 * self.probability():.0f} % of {self.samples:,} draws, the same for both"
+            lines.append(("intervals (90 %)", said))
         lines += [("", f"- {note}") for note in a.notes] if notes else []
         blocks.append(Prose(lines))
         return Sheet(_title(a), _terms(a), blocks)
@@ -190,17 +241,29 @@ def _rate(number: float) -> str:
     return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{number:,.0f}"
 
 
-def _records(plans: Sequence[FoundPlan]) -> list[dict[str, Any]]:
+def interval(found: FoundPlan, name: str, drawn: Mapping[str, Floats], rank: int) -> tuple[float, float]:
+    """Between which bounds nine draws in ten of a metric are; the value itself where there are none."""
+    value = found.metrics[name]
+    draws = drawn[name][rank - 1] if name in drawn else np.array([value])
+    if not np.isfinite(draws).all():
+        return value, value
+    low, high = (float(end) for end in np.quantile(draws, (0.05, 0.95)))
+    return min(low, value), max(high, value)
+
+
+def _records(plans: Sequence[FoundPlan], drawn: Mapping[str, Floats]) -> list[dict[str, Any]]:
     """Plans as JSON has them."""
-    return [_record(rank, one) for rank, one in enumerate(plans, 1)]
+    return [_record(rank, one, drawn) for rank, one in enumerate(plans, 1)]
 
 
-def _record(rank: int, found: FoundPlan) -> dict[str, Any]:
+def _record(rank: int, found: FoundPlan, drawn: Mapping[str, Floats]) -> dict[str, Any]:
     """A plan as JSON has it."""
     metrics = {}
     for name, value in found.metrics.items():
         display = display_of(name)
-        metrics[display.key] = {"value": float(f"{value / display.size:.12g}"), "unit": display.unit}
+        ends = (value, *interval(found, name, drawn, rank))
+        numbers = [float(f"{end / display.size:.12g}") for end in ends]
+        metrics[display.key] = {**dict(zip(("value", "low", "high"), numbers, strict=True)), "unit": display.unit}
     return {"rank": rank, "plan": dict(found.plan), "metrics": metrics}
 
 
@@ -212,28 +275,43 @@ def _width(plans: Sequence[FoundPlan], keys: Sequence[str], names: Sequence[str]
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _plans_table(plans: Sequence[FoundPlan], names: Sequence[str], heading: str, least: int = 1) -> list[Table | Prose]:
+def _plans_table(
+    plans: Sequence[FoundPlan], names: Sequence[str], heading: str, least: int = 1, drawn: Mapping[str, Floats] | None = None
+) -> list[Table | Prose]:
     """Columns of what differs between the plans; what all have in common in a line after; at least so many of the metrics."""
+    main, drawn = names[0], drawn or {}
+    bounds = 2 + max(map(len, _bounds(plans, main, drawn))) if main in drawn else 0
     keys = list(dict.fromkeys(key for one in plans for key in one.plan))
     same = {key for key in keys if len(plans) > 1 and len({str(one.plan.get(key)) for one in plans}) == 1}
     common = ", ".join(f"{_SHORT.get(key, key)} {_word(plans[0].plan[key])}" for key in keys if key in same)
     differing = [key for key in keys if key not in same]
-    while len(names) > least and _width(plans, differing, names) > WIDTH:
+    while len(names) > least and _width(plans, differing, names) + bounds > WIDTH:
         names = names[:-1]
     scales = {name: scale_of(display_of(name).scales, [one.metrics[name] for one in plans if name in one.metrics]) for name in names}
-    apart = differing if _width(plans, differing, names) <= WIDTH else [key for key in differing if key in _APART]
+    apart = differing if _width(plans, differing, names) + bounds <= WIDTH else [key for key in differing if key in _APART]
     rest = [key for key in differing if key not in apart]
     headers = ["#", *(_SHORT.get(key, key) for key in apart), *(["further"] if rest else [])]
     headers += [_headed(name, scales[name][1]) for name in names]
+    ends = _bounds(plans, main, drawn, scales[main][0]) if main in drawn else []
+    if ends:
+        headers.insert(len(headers) - len(names) + 1, "low-high")
     rows: list[Sequence[Cell]] = []
     for rank, one in enumerate(plans, 1):
         further = ", ".join(f"{_SHORT.get(key, key)} {_word(one.plan[key])}" for key in rest if key in one.plan)
         numbers = [_number(one.metrics, name, scales[name][0]) for name in names]
+        numbers[1:1] = ends[rank - 1 : rank] if ends else []
         rows.append([str(rank), *(_word(one.plan.get(key)) for key in apart), *([further] if rest else []), *numbers])
     blocks: list[Table | Prose] = [Table(headers, rows, heading)]
     if common:
         blocks.append(Prose([("all have", common)]))
     return blocks
+
+
+def _bounds(plans: Sequence[FoundPlan], name: str, drawn: Mapping[str, Floats], size: float | None = None) -> list[str]:
+    """The interval of a metric of every plan, as text."""
+    size = size or scale_of(display_of(name).scales, [one.metrics[name] for one in plans])[0]
+    ends = (interval(one, name, drawn, rank) for rank, one in enumerate(plans, 1))
+    return ["-".join(plain(end / size) for end in both) for both in ends]
 
 
 def _headed(name: str, unit: str) -> str:

@@ -10,21 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
-from aicompute.estimate import evaluate, replay
+from aicompute.estimate import replay
 from aicompute.estimate.context import Records, Scene
 from aicompute.estimate.evaluate import Outcome
 from aicompute.estimate.serving import ServingPlan
-from aicompute.estimate.training import TrainingPlan
 from aicompute.estimate.workload import Workload
-from aicompute.plan.enumerate import engine_sizes, serving_plans, training_plans
-from aicompute.plan.layout import expert_tensor_ranks
+from aicompute.plan.enumerate import engine_sizes, serving_plans
+from aicompute.plan.space import TRAINING_AXES
+from aicompute.search.mesh import Query, explore
+from aicompute.search.training_plans import job_of, rows_of, rules_text, runnable_axes, training_plan
+from aicompute.search.training_space import TrainingSpace
 from aicompute.workload.architecture import Architecture
 
 Floats = NDArray[np.float64]
 T = TypeVar("T")
 
 SERVING_KEYS = ("tp", "dp", "pp", "ep", "batch")
-TRAINING_KEYS = ("tp", "dp", "pp", "cp", "ep", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
+TRAINING_KEYS = ("dp", "tp", "pp", "chunks", "cp", "ep", "etp", "micro_batch", "zero", "recompute", "sequence_parallel")
+OTHERS = 5
+"""Next best plans that are kept."""
 GROUP_SIZES = np.array(
     [
         1,
@@ -289,7 +293,7 @@ def best_in_flight(s: Scene, r: Records, w: Workload, given: Mapping[str, float]
 
 
 def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
-    """The training plan with most tokens per second on the devices of a scene."""
+    """The training plan with most tokens per second on the devices of a scene, of those that a search on the same terms judges."""
     if "micro_batch" in given and "dp" in given:  # hardly more than one plan, and quicker than to keep it
         return _best_training(s, r, w, given)
     about = ("training", w.sequence_length, w.global_batch, *sorted(given.items()))
@@ -297,67 +301,47 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
 
 
 def _best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:
-    arch = r.arch
-    window = int(s.system.si(f"tiers.{next(iter(s.system.get('tiers')))}.domain"))
-    for name in s.system.get("tiers"):
-        if name not in ("in-package", "scale-out"):
-            window = int(s.system.si(f"tiers.{name}.domain"))
-    fixed = {k: float(v) for k, v in given.items() if k != "sequence_parallel"}
+    """`best_training`, found anew."""
+    fixed = {name: float(value) for name, value in given.items()}
     product = int(np.prod([fixed.get(k, 1.0) for k in ("tp", "cp", "pp", "dp")]))
     if product > s.devices:
         names = " x ".join(k for k in ("tp", "cp", "pp", "dp") if k in fixed)
         raise PlanError(f"plan: {names} = {product} devices, but {s.accelerators:g} accelerators give {s.devices:g}")
-    columns = training_plans(
-        int(s.devices),
-        arch.num_heads,
-        arch.num_layers,
-        arch.num_experts if arch.num_moe_layers else 0,
-        int(w.sequence_length),
-        int(w.global_batch),
-        max(window, 8),
-        fixed,
-    )
-    if not len(columns["dp"]):
-        wanted = ", ".join(f"{k} = {v:g}" for k, v in fixed.items()) or "any layout"
-        raise PlanError(
-            f"plan: nothing fits {wanted} on {s.devices:g} devices: tp must divide {arch.num_heads} heads, pp be at most {arch.num_layers} "
-            f"layers, dp x micro-batch at most {w.global_batch:g} sequences, ep divide {arch.num_experts} experts and the data ranks"
-        )
-    split = given.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0)
-    one = {k: float(v[0]) for k, v in columns.items()} if len(columns["dp"]) == 1 else columns  # a single plan stays plain floats
-    plan = training_plan(one, split)
-    single = one is not columns
-    out = replay.outcome("training", s, r, w, plan) if single else evaluate.training_outcome(s, r, w, plan, cost=False)
-    rate = np.broadcast_to(np.asarray(out.metrics["tokens_per_s_per_accelerator"]), columns["dp"].shape)
-    fits = np.broadcast_to(np.asarray(out.memory_share) <= 1.0, rate.shape)
-    counts = {"plans": int(rate.size), "fit": int(fits.sum()), "meet": int(fits.sum())}
-    columns["sequence_parallel"] = np.full(rate.shape, split)
-    if not fits.any():
-        index = int(np.argmin(np.broadcast_to(np.asarray(out.memory_share), rate.shape)))
-        return Choice({k: float(v[index]) for k, v in columns.items()}, 0.0, False, "memory", counts=counts)
-    if single:
-        return Choice({k: float(v[0]) for k, v in columns.items()}, float(rate[0]), True, counts=counts, outcome=out)
-    order = np.argsort(-np.where(fits, rate, -np.inf), kind="stable")[:6]
-    index = int(order[0])
-    others = tuple(
-        {**{k: float(v[k2]) for k, v in columns.items()}, "objective": float(rate[k2])} for k2 in map(int, order[1:]) if fits[k2]
-    )
-    return Choice({k: float(v[index]) for k, v in columns.items()}, float(rate[index]), True, others=others, counts=counts)
+    rows = rows_of(s, r, w, {name: (value,) for name, value in fixed.items()})
+    count = rows.count
+    if not count:
+        raise PlanError(_no_layout(s, r, w, fixed, rows.excluded.get("stack", 0) == rows.enumerated))
+    if count == 1:
+        return _only_training(s, r, w, rows.only)
+    space = TrainingSpace(s, r, w, rows)
+    found = explore(space, Query("tokens_per_s_per_accelerator", 1.0, top=1 + OTHERS))
+    counts = {"plans": count, "fit": found.fit, "meet": found.fit}
+    if not found.fit:
+        return Choice(_shown(space.leanest(), r), 0.0, False, "memory", counts=counts)
+    plans = [_shown({name: float(found.top[name][k]) for name in TRAINING_AXES}, r) for k in range(len(found.top["value"]))]
+    rates = found.top["value"].tolist()
+    others = tuple({**plan, "objective": rate} for plan, rate in zip(plans[1:], rates[1:], strict=True))
+    return Choice(plans[0], rates[0], True, others=others, counts=counts)
 
 
-def training_plan(columns: Mapping[str, Any], split: Any) -> TrainingPlan:
-    """A training plan from named numbers or columns; experts are split over tp where their group leaves room for it."""
-    expert_tp = expert_tensor_ranks(columns["tp"], columns["ep"], columns["dp"] * columns["cp"])
-    return TrainingPlan(
-        dp=columns["dp"],
-        tp=columns["tp"],
-        pp=columns["pp"],
-        chunks=columns["chunks"],
-        cp=columns["cp"],
-        ep=columns["ep"],
-        expert_tp=expert_tp,
-        micro_batch=columns["micro_batch"],
-        zero=columns["zero"],
-        recompute=columns["recompute"],
-        sequence_parallel=split,
-    )
+def _only_training(s: Scene, r: Records, w: Workload, plan: dict[str, float]) -> Choice:
+    """The only plan there is, in plain floats."""
+    out = replay.outcome("training", s, r, w, training_plan(plan, plan["sequence_parallel"]))
+    fits = bool(out.memory_share <= 1.0)
+    counts = {"plans": 1, "fit": int(fits), "meet": int(fits)}
+    rate = float(out.metrics["tokens_per_s_per_accelerator"]) if fits else 0.0
+    return Choice(_shown(plan, r), rate, fits, "" if fits else "memory", counts=counts, outcome=out if fits else None)
+
+
+def _shown(plan: Mapping[str, float], r: Records) -> dict[str, float]:
+    """The axes that an estimate speaks of."""
+    return {name: plan[name] for name in TRAINING_KEYS if name != "etp" or r.arch.num_moe_layers}
+
+
+def _no_layout(s: Scene, r: Records, w: Workload, fixed: Mapping[str, float], stack: bool) -> str:
+    """Why no layout has what is given."""
+    wanted = ", ".join(f"{k} = {v:g}" for k, v in fixed.items()) or "any layout"
+    if stack:
+        able = "; ".join(f"{k} {' or '.join(f'{v:g}' for v in values)}" for k, values in runnable_axes(s).items() if k in fixed)
+        return f"plan: stack {s.stack.id} cannot run {wanted}: it has {able}"
+    return f"plan: nothing fits {wanted} on {s.devices:g} devices: {rules_text(job_of(s, r, w))}"

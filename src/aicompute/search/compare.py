@@ -20,6 +20,7 @@ from aicompute.search import best
 from aicompute.search.explain import interval_parts, operator_lines, origins
 from aicompute.search.reasons import shown_plan, time_text, why_late, why_memory
 from aicompute.search.service import Run, best_of, choose_service, drafts_worth_trying
+from aicompute.search.training_plans import training_plan
 from aicompute.specs import Library
 
 EQUAL = ("accelerators", "power", "cost", "flops")
@@ -103,7 +104,7 @@ def choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any
         choice = best.best_training(s, r, w, o.plan)
         if not choice.feasible:
             return why_memory(s, r, w, choice), None, None
-        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
+        plan = training_plan(choice.plan, choice.plan["sequence_parallel"])
         return shown_plan(choice, s), lambda x: replay.outcome("training", s, x, w, plan, operators=o.explain), choice.outcome
     drafts = drafts_worth_trying(s, o.drafts)
     if w.kind == "decode":

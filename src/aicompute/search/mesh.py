@@ -20,6 +20,16 @@ FLAT = (0.01, 0.05, 0.1)
 """How near to the best plans are counted."""
 
 
+class Values(Protocol):
+    """Metrics of plans, found when they are asked for."""
+
+    def __call__(self, names: Sequence[str], some: Indices | None = None) -> dict[str, Floats]:
+        """Metrics of some plans; None: of all."""
+
+    def least(self, name: str, some: Indices | None = None) -> Floats | None:
+        """What a metric is at least, found with less work; None where no work is saved."""
+
+
 @dataclass(frozen=True)
 class Cells:
     """Plans of a block whose memory suffices."""
@@ -28,8 +38,11 @@ class Cells:
     """Valid plans of the block."""
     least_memory: float
     """Smallest share of the memory that a plan of the block takes."""
-    metrics: Mapping[str, Floats]
-    """Shape (n,); those asked for."""
+    size: int
+    """Plans whose memory suffices."""
+    names: tuple[str, ...]
+    """Metrics asked for."""
+    values: Values
     plans: Callable[[Indices], dict[str, Floats]]
     """Columns of some of them."""
     failed: Mapping[str, int] = field(default_factory=dict)
@@ -37,7 +50,32 @@ class Cells:
 
     def __len__(self) -> int:
         """Plans whose memory suffices."""
-        return len(next(iter(self.metrics.values())))
+        return self.size
+
+    @property
+    def metrics(self) -> dict[str, Floats]:
+        """All metrics asked for of all plans."""
+        return self.values(self.names)
+
+
+class Known:
+    """`Values` that are already found."""
+
+    def __init__(self, metrics: Mapping[str, Floats]) -> None:
+        self._metrics = metrics
+
+    def __call__(self, names: Sequence[str], some: Indices | None = None) -> dict[str, Floats]:
+        """Metrics of some plans; None: of all."""
+        return {name: _of(self._metrics[name], some) for name in names}
+
+    def least(self, name: str, some: Indices | None = None) -> Floats | None:
+        """None."""
+        return None
+
+
+def none_of(judged: int, least_memory: float, failed: Mapping[str, int] | None = None) -> Cells:
+    """Plans of which none is left."""
+    return Cells(judged, least_memory, 0, (), Known({}), lambda some: {}, failed or {})
 
 
 class Space(Protocol):
@@ -58,8 +96,12 @@ class Space(Protocol):
     def cells(self, names: Sequence[str]) -> Iterator[Cells]:
         """The valid plans, block by block, with some metrics."""
 
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans; or so many draws of them, shape (k, count), the same draws for all plans."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +149,11 @@ class Found:
     def best(self) -> float:
         """The objective of the best plan, its sign applied."""
         return float(self.top["value"][0]) if self.top and len(self.top["value"]) else -np.inf
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many plans as were asked for."""
+        return bool(self.top) and len(self.top["value"]) >= max(self.query.top, 1)
 
     def within(self, share: float) -> int:
         """Plans whose objective is at most so much worse than the best."""
@@ -161,15 +208,29 @@ def _add(found: Found, cells: Cells) -> None:
         good = _meeting(found, cells)
         if not len(good):
             return
-    values = _of(cells.metrics[query.objective], good)
+    found.feasible += fit if good is None else len(good)
+    if query.pareto:
+        _add_front(found, cells, good)
+    good = _promising(found, cells, good)
+    values = cells.values((query.objective,), good)[query.objective]
     values = values if query.sign > 0.0 else -values
-    found.feasible += len(values)
     _add_top(found, cells, values, good)
     edge = _edge(found.best, FLAT[-1])
     found.near = [kept for kept in (each[each >= edge] for each in found.near) if len(kept)]
     found.near.append(values[values >= edge])
-    if query.pareto:
-        _add_front(found, cells, good)
+
+
+def _promising(found: Found, cells: Cells, good: Indices | None) -> Indices | None:
+    """Plans that may be among the best or near them, where that is known with less work than the objective itself."""
+    query = found.query
+    if query.sign > 0.0 or not found.full:
+        return good
+    least = cells.values.least(query.objective, good)
+    if least is None:
+        return good
+    most = -min(_edge(found.best, FLAT[-1]), float(found.top["value"][-1]))
+    rows = np.flatnonzero(least <= most * (1.0 + 1e-9))
+    return rows if good is None else good[rows]
 
 
 def _of(values: Floats, rows: Indices | None) -> Floats:
@@ -179,7 +240,8 @@ def _of(values: Floats, rows: Indices | None) -> Floats:
 def _meeting(found: Found, cells: Cells) -> Indices:
     """Plans that meet all conditions; the others are counted by the first that they fail."""
     conditions = found.query.conditions
-    masks = [c.holds(cells.metrics[c.name]) for c in conditions]
+    metrics = cells.values(tuple({c.name for c in conditions}))
+    masks = [c.holds(metrics[c.name]) for c in conditions]
     so_far = np.ones(len(cells), dtype=bool)
     for condition, mask in zip(conditions, masks, strict=True):
         after = so_far & mask
@@ -191,7 +253,7 @@ def _meeting(found: Found, cells: Cells) -> Indices:
             for other, mask in enumerate(masks):
                 others &= mask if other != place else True
             if others.any():
-                values = [condition.nearest(cells.metrics[condition.name][others])]
+                values = [condition.nearest(metrics[condition.name][others])]
                 values += [found.nearest[condition.text]] if condition.text in found.nearest else []
                 found.nearest[condition.text] = condition.nearest(np.array(values))
     return np.flatnonzero(so_far)
@@ -200,8 +262,7 @@ def _meeting(found: Found, cells: Cells) -> Indices:
 def _add_top(found: Found, cells: Cells, values: Floats, good: Indices | None) -> None:
     """Merge the best of a block with the best so far."""
     count = max(found.query.top, 1)
-    full = bool(found.top) and len(found.top["value"]) >= count
-    rows = np.flatnonzero(values > found.top["value"][-1]) if full else np.arange(len(values))
+    rows = np.flatnonzero(values > found.top["value"][-1]) if found.full else np.arange(len(values))
     if len(rows) > count:
         rows = rows[np.argpartition(-values[rows], count - 1)[:count]]
     if not len(rows):
@@ -220,7 +281,8 @@ def _of_rows(rows: Indices, good: Indices | None) -> Indices:
 def _add_front(found: Found, cells: Cells, good: Indices | None) -> None:
     """Merge the front of a block with the front so far."""
     names = [f"cost {k}" for k in range(len(found.query.pareto))]
-    costs = np.stack([-sign * _of(cells.metrics[name], good) for name, sign in found.query.pareto], axis=1)
+    metrics = cells.values(tuple(name for name, _ in found.query.pareto), good)
+    costs = np.stack([-sign * metrics[name] for name, sign in found.query.pareto], axis=1)
     before = np.stack([found.front[name] for name in names], axis=1) if found.front else np.empty((0, len(names)))
     rows = np.flatnonzero(may_join(costs, before))
     rows = rows[pareto_front(costs[rows])]

@@ -9,65 +9,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.errors import InfeasibleError, PlanError, UnknownNameError, UsageError
+from aicompute.errors import InfeasibleError, PlanError, UsageError
 from aicompute.estimate import workload as workloads
-from aicompute.estimate.context import Records, Scene, scene, standing
+from aicompute.estimate.context import Scene, scene, standing
 from aicompute.estimate.evaluate import TRAINING_METRICS
 from aicompute.estimate.result import METRICS
 from aicompute.estimate.workload import Workload
-from aicompute.plan.enumerate import engine_sizes, serving_plans
-from aicompute.plan.space import LAYOUT, MOST_ROWS, SWITCHES, TRAINING_AXES, Job, default_axes, full_axes, training_rows
-from aicompute.search.best import GROUP_SIZES
+from aicompute.plan.space import SWITCHES, TRAINING_AXES
 from aicompute.search.conditions import Condition, contradiction, metric_named, parse_condition
+from aicompute.search.joint_space import JointSpace
 from aicompute.search.mesh import FLAT, Found, Query, Space, explore
 from aicompute.search.reasons import time_text
-from aicompute.search.service import drafts_worth_trying
-from aicompute.search.serving_space import ENGINE, JointSpace, Loads, PoolsSpace, ServingSpace
-from aicompute.search.training_space import TrainingSpace
+from aicompute.search.spaces import axes_of_serving, serving_space, target_text, training_space
+from aicompute.search.terms import ASK_ABOVE, SLOW_RATE, Terms, duration
+from aicompute.search.training_plans import job_of, rules_text
 from aicompute.specs import Library
 
 Floats = NDArray[np.float64]
 
-SERVING_AXES = (*ENGINE, "sequences", "chunk", "drafts")
 SERVING_METRICS = (
     "tokens_per_s_per_accelerator", "tokens_per_s", "communication_share", "exposed_share", "memory_share", "accelerator_power", "it_power",
     "site_power", "energy_per_token", "capital", "cost_per_hour", "cost_per_accelerator_hour", "cost_per_token", "carbon_per_token",
 )  # fmt: skip
+DRAWN = 100_000
+"""Plans times draws that are found at a time."""
 _LATENCIES = {
     "prefill": ("ttft",),
     "decode": ("tpot", "tokens_per_s_per_user"),
     "serving": ("ttft", "tpot", "tokens_per_s_per_user", "input_tokens_per_s_per_accelerator"),
 }
-ASK_ABOVE = 300_000_000
-"""Plans above which a search is confirmed first."""
-SLOW_RATE = 4e6
-"""Plans a second that even a slow machine reaches, for the time said before a large search."""
-OBJECTIVE = "tokens_per_s_per_accelerator"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a search is about, beside the workload."""
-
-    objective: str = OBJECTIVE
-    where: tuple[str, ...] = ()
-    top: int = 20
-    pareto: tuple[str, ...] = ()
-    axes: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Values of axes that are not the default ones."""
-    full: bool = False
-    """Every stage of ZeRO, and overlap off as well as on."""
-    large: bool = False
-    """Search a space of any size."""
-    site: str | None = None
-    stack: str | None = None
-    precision: str | Mapping[str, str] | None = None
-    utilisation: float | None = None
-    accelerators: float | None = None
-    rent: float | None = None
-    drafts: tuple[float, ...] = ()
-
-
 @dataclass(frozen=True)
 class FoundPlan:
     """A plan with all its metrics, in SI units."""
@@ -97,6 +67,8 @@ class Answer:
     seconds: float
     complete: bool
     notes: tuple[str, ...] = ()
+    draw: Callable[[int], tuple[dict[str, Floats], dict[str, Floats]]] = field(default=lambda count: ({}, {}), repr=False, compare=False)
+    """So many draws of all metrics of the plans and of the front, shape (k, draws) each; the same draws of specs for all plans."""
 
     @property
     def evaluated_per_s(self) -> float:
@@ -135,31 +107,35 @@ def search_plans(
     t = terms or Terms()
     start = time.perf_counter()
     used = t.utilisation if t.utilisation is not None else (1.0 if w.is_training else 0.6)
-    s = scene(lib, system, model, w.kind, t.site, t.stack, t.precision, t.accelerators, used, t.rent)
+    scenes = [
+        scene(lib, system, model, w.kind, t.site, t.stack, word, t.accelerators, used, t.rent) for word in t.precisions or (t.precision,)
+    ]
+    s = scenes[0]
     if not s.eligible:
         raise InfeasibleError(f"the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only")
-    r = standing(s)
     metrics = metrics_of(w)
-    axes = TRAINING_AXES if w.is_training else SERVING_AXES
+    axes = TRAINING_AXES if w.is_training else axes_of_serving(w)
     conditions = [parse_condition(text, metrics, axes) for text in t.where]
     said = contradiction(conditions)
     if said:
         raise UsageError(f"conditions {said}; leave one out")
     query = _query(t, metrics, [c for c in conditions if c.name in metrics], w)
+    make: Any = training_space if w.is_training else serving_space
     on_axes = [c for c in conditions if c.name not in metrics]
-    space = _training_space(s, r, w, t, on_axes) if w.is_training else _serving_space(s, r, w, t, on_axes, query)
-    _refuse_empty(space, s)
+    spaces = [make(each, standing(each), w, t, on_axes) for each in scenes]
+    space = JointSpace(spaces, t.precisions, "precision") if t.precisions else spaces[0]
+    _refuse_empty(space, s, rules_text(job_of(s, standing(s), w)) if w.is_training else "")
     if space.valid > ASK_ABOVE and not t.large:
         raise UsageError(
-            f"the space has {space.valid:,} plans ({space.enumerated:,} combinations), up to {_duration(space.valid / SLOW_RATE)}; "
+            f"the space has {space.valid:,} plans ({space.enumerated:,} combinations), up to {duration(space.valid / SLOW_RATE)}; "
             "narrow it with axes or conditions on them, or confirm with --yes (large=True)"
         )
     found = explore(space, query, watch)
     if not found.feasible and found.complete:
         raise InfeasibleError(_why_not(space, found))
-    plans, front = (_materialised(space, columns, s, w) for columns in (found.top, found.front))
+    plans, front = (_materialised(space, columns, s) for columns in (found.top, found.front))
     seconds = time.perf_counter() - start
-    return _answer(s, w, t, query, space, found, plans, front, seconds)
+    return _answer(scenes, w, t, query, space, found, plans, front, seconds)
 
 
 def metrics_of(w: Workload) -> tuple[str, ...]:
@@ -181,12 +157,8 @@ def _query(t: Terms, metrics: Sequence[str], conditions: list[Condition], w: Wor
         raise UsageError(f"top = {t.top}: expected a number from 1 to 100,000")
     targets = [("ttft", w.ttft)] if w.kind in ("prefill", "serving") else []
     targets += [("tpot", w.tpot)] if w.kind in ("decode", "serving") else []
-    given = [Condition(name, "<=", most, _target(name, most)) for name, most in targets if most is not None]
+    given = [Condition(name, "<=", most, target_text(name, most)) for name, most in targets if most is not None]
     return Query(objective, sign, (*given, *conditions), t.top, front)
-
-
-def _target(name: str, most: float | None) -> str:
-    return f"{name} <= {time_text(most or 0.0)}"
 
 
 def _signed(name: str, metrics: Sequence[str]) -> tuple[str, float]:
@@ -198,126 +170,14 @@ def _signed(name: str, metrics: Sequence[str]) -> tuple[str, float]:
     return found, 1.0 if better == "more" else -1.0
 
 
-def job_of(s: Scene, r: Records, w: Workload) -> Job:
-    """What a training plan of a scenario must suit."""
-    tiers = list(s.system.get("tiers"))
-    inside = [name for name in tiers if name not in ("in-package", "scale-out")] or tiers[:1]
-    window = max(int(s.system.si(f"tiers.{inside[-1]}.domain")), 8)
-    a = r.arch
-    experts = a.num_experts if a.num_moe_layers else 0
-    return Job(int(s.devices), a.num_heads, a.num_layers, experts, int(w.sequence_length), int(w.global_batch), window)
-
-
-def runnable_axes(s: Scene) -> dict[str, tuple[float, ...]]:
-    """Values of axes that the stack can run, as its spec says; axes that it does not speak of are free."""
-    found: dict[str, tuple[float, ...]] = {}
-    if s.training and not s.stack.get("defaults.sequence_parallel", True):
-        found["sequence_parallel"] = (0.0,)
-    for name in TRAINING_AXES if s.training else SERVING_AXES:
-        values = str(s.stack.get(f"defaults.runs_{name}", ""))
-        if values:
-            found[name] = tuple(float(value) for value in values.split(","))
-    return found
-
-
-def _training_space(s: Scene, r: Records, w: Workload, t: Terms, conditions: Sequence[Condition]) -> TrainingSpace:
-    job = job_of(s, r, w)
-    axes = full_axes(job) if t.full else default_axes(job)
-    for name, given in t.axes.items():
-        if name not in TRAINING_AXES:
-            raise UnknownNameError("axis", name, TRAINING_AXES)
-        axes[name] = _values(name, given)
-    size = float(np.prod([len(axes[name]) or 3 for name in LAYOUT]))
-    if size > MOST_ROWS:
-        total = size * float(np.prod([len(axes[name]) or 5 for name in TRAINING_AXES if name not in LAYOUT]))
-        raise UsageError(
-            f"the space has {total:.3g} combinations, {_duration(total / SLOW_RATE)}, and {size:.3g} layouts to choose from, "
-            f"more than {MOST_ROWS:,}; give fewer values of {', '.join(LAYOUT)}"
-        )
-    rows = training_rows(job, axes, runnable_axes(s))
-    for condition in conditions:
-        rows = rows.narrowed(condition.name, condition.holds, condition.text) if len(rows) else rows
-    return TrainingSpace(s, r, w, rows)
-
-
-_STEPS = {"zero": 3.0, "recompute": 2.0, **dict.fromkeys(SWITCHES, 1.0)}
-
-
-def _values(name: str, given: Sequence[float]) -> tuple[float, ...]:
-    """Values of an axis, checked."""
-    least, most = (0.0, _STEPS[name]) if name in _STEPS else (0.0 if name in ("drafts", "sequences") else 1.0, 1e9)
-    values = tuple(sorted({float(value) for value in given}))
-    wrong = [f"{v:g}" for v in values if not (least <= v <= most and (v.is_integer() or name == "sequences"))]
-    if wrong or not values:
-        what = f"{name} = {', '.join(wrong)}" if wrong else f"{name} has no value"
-        raise UsageError(f"axis {what}; expected whole numbers from {least:g} to {most:g}")
-    return values
-
-
-def _serving_space(s: Scene, r: Records, w: Workload, t: Terms, conditions: Sequence[Condition], query: Query) -> Any:
-    """One pool, or for a whole service one and two."""
-    given = {}
-    for name, values in t.axes.items():
-        if name not in SERVING_AXES:
-            raise UnknownNameError("axis", name, SERVING_AXES)
-        given[name] = _values(name, values)
-    drafts = given.get("drafts") or tuple(drafts_worth_trying(s, t.drafts))
-    sequences = given.get("sequences") or tuple(GROUP_SIZES.tolist())
-    chunks = given.get("chunk") or _chunks(s)
-    loads = Loads(sequences, chunks, drafts, w.batch)
-    excluded: dict[str, int] = {}
-    engines = _engines(s, r, given, conditions)
-    for condition in conditions:
-        if condition.name not in ENGINE:
-            kept = {"sequences": loads.sequences, "chunk": loads.chunks, "drafts": loads.drafts}[condition.name]
-            kept = tuple(value for value in kept if bool(condition.holds(np.float64(value))))
-            loads = Loads(**{**vars(loads), {"chunk": "chunks"}.get(condition.name, condition.name): kept})
-    if not (loads.sequences and loads.chunks and loads.drafts):
-        raise PlanError(f"conditions leave nothing to try: {', '.join(c.text for c in conditions)}")
-    if w.kind != "serving":
-        return ServingSpace(s, r, w, w.kind, engines, loads, excluded)
-    prefill = Loads(sequences[:12], chunks, (0.0,))
-    targets = (_target("ttft", w.ttft), _target("tpot", w.tpot))
-    mixed = ServingSpace(s, r, w, "mixed", engines, loads, excluded)
-    first, then = ServingSpace(s, r, w, "prefill", engines, prefill), ServingSpace(s, r, w, "decode", engines, loads)
-    return JointSpace((mixed, PoolsSpace(first, then, targets)), ("one, mixed", "prefill and decode"))
-
-
-def _chunks(s: Scene) -> tuple[float, ...]:
-    """Tokens of a prefill step within the range of the stack, powers of two, and its own value."""
-    value = s.stack.value("limits.chunk")
-    powers = [2.0**k for k in range(9, 18) if value.low <= 2.0**k <= value.high]
-    return tuple(sorted({value.value, *powers}))
-
-
-def _engines(s: Scene, r: Records, given: Mapping[str, Sequence[float]], conditions: Sequence[Condition]) -> dict[str, Floats]:
-    """Layouts of serving engines on the devices of a scene."""
-    domains = [int(s.system.si(f"tiers.{name}.domain")) for name in s.system.get("tiers")]
-    a = r.arch
-    sizes = engine_sizes(int(s.devices), domains)
-    columns = serving_plans(sizes, a.num_heads, a.num_layers, a.num_experts if a.num_moe_layers else 0)
-    keep = np.ones(len(columns["tp"]), dtype=bool)
-    for name in ENGINE:
-        if name in given:
-            keep &= np.isin(columns[name], given[name])
-        for condition in conditions:
-            if condition.name == name:
-                keep &= condition.holds(columns[name])
-    if not keep.any():
-        said = [f"{name} = {' or '.join(f'{v:g}' for v in given[name])}" for name in ENGINE if name in given]
-        said += [c.text for c in conditions if c.name in ENGINE]
-        rule = f"tp divides {a.num_heads} heads and tp x dp x pp the engine"
-        raise PlanError(f"no engine has {', '.join(said)} on {s.devices:g} devices; {rule}")
-    return {name: column[keep] for name, column in columns.items()}
-
-
-def _refuse_empty(space: Space, s: Scene) -> None:
+def _refuse_empty(space: Space, s: Scene, rules: str) -> None:
     """Refuse a space without any plan, and say what emptied it."""
     if space.valid:
         return
     reasons = {reason: count for reason, count in space.excluded.items() if count}
     said = ", ".join(f"{_REASONS.get(reason, reason)} ({count:,})" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-    raise PlanError(f"none of {space.enumerated:,} combinations is a plan on {s.devices:g} devices: {said}")
+    why = f"; {rules}" if rules and reasons.get("layout") else ""
+    raise PlanError(f"none of {space.enumerated:,} combinations is a plan on {s.devices:g} devices: {said}{why}")
 
 
 _REASONS = {
@@ -350,38 +210,47 @@ def _shown(name: str, value: float) -> str:
     return f"{value:.3g}" + (f" {unit}" if unit not in ("", "1") else "")
 
 
-def _duration(seconds: float) -> str:
-    if seconds > 3.15e7:
-        return f"{seconds / 3.15e7:,.3g} years"
-    if seconds > 2 * 86400.0:
-        return f"{seconds / 86400.0:.3g} days"
-    return f"{seconds / 3600.0:.3g} h" if seconds > 7200.0 else f"{seconds:.0f} s"
+def _plans_of(columns: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The axes among the columns that a search keeps."""
+    return {name: column for name, column in columns.items() if name != "value" and not name.startswith("cost ")}
 
 
-def _materialised(space: Space, columns: Mapping[str, Floats], s: Scene, w: Workload) -> tuple[FoundPlan, ...]:
+def _materialised(space: Space, columns: Mapping[str, Floats], s: Scene) -> tuple[FoundPlan, ...]:
     """The chosen rows with all their metrics."""
-    plans = {name: column for name, column in columns.items() if name != "value" and not name.startswith("cost ")}
+    plans = _plans_of(columns)
     if not plans or not len(plans["tp"]):
         return ()
     metrics = space.complete(plans)
-    labels = space.labels if isinstance(space, JointSpace) else ()
+    words = space.words if isinstance(space, JointSpace) else {}
     found = []
     for place in range(len(plans["tp"])):
-        shown = _readable({name: float(column[place]) for name, column in plans.items()}, s, labels)
+        shown = _readable({name: float(column[place]) for name, column in plans.items()}, s, words)
         numbers = {name: float(value[place]) for name, value in metrics.items()}
         shown |= {name: int(numbers[name]) for name in ("prefill_engines", "decode_engines") if numbers.get(name, np.nan) >= 1.0}
         found.append(FoundPlan(shown, {name: value for name, value in numbers.items() if name in METRICS and np.isfinite(value)}))
     return tuple(found)
 
 
-def _readable(plan: dict[str, float], s: Scene, labels: Sequence[str]) -> dict[str, Any]:
+def _sampled(space: Space, columns: Mapping[str, Floats], count: int) -> dict[str, Floats]:
+    """Draws of all metrics of the chosen rows, shape (k, count); some plans at a time, so that they stay in the cache."""
+    plans = _plans_of(columns)
+    size = len(plans["tp"]) if plans else 0
+    step = max(DRAWN // count, 1)
+    slices = [slice(start, start + step) for start in range(0, size, step)]
+    parts = [space.complete({name: column[some] for name, column in plans.items()}, count) for some in slices]
+    names = dict.fromkeys(name for part in parts for name in part if name in METRICS)
+    nothing = [np.full((len(next(iter(part.values()))), count), np.nan) for part in parts]
+    return {name: np.concatenate([part.get(name, none) for part, none in zip(parts, nothing, strict=True)]) for name in names}
+
+
+def _readable(plan: dict[str, float], s: Scene, words: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """A plan as people read it."""
     shown: dict[str, Any] = {}
     for name, value in plan.items():
-        if np.isnan(value):
+        if np.isnan(value) or (name == "etp" and not s.model.get("num_moe_layers", 0)):
             continue
-        if name == "pools":
-            shown[name] = labels[int(value)]
+        if name in words:
+            shown[name] = words[name][int(value)]
         elif name == "recompute":
             shown[name] = ("none", "selective", "full")[int(value)]
         elif name.endswith("sequences"):
@@ -397,7 +266,7 @@ def _readable(plan: dict[str, float], s: Scene, labels: Sequence[str]) -> dict[s
 
 
 def _answer(
-    s: Scene,
+    scenes: Sequence[Scene],
     w: Workload,
     t: Terms,
     query: Query,
@@ -408,6 +277,7 @@ def _answer(
     seconds: float,
 ) -> Answer:
     """Counts and plans together."""
+    s = scenes[0]
     excluded = {reason: count for reason, count in space.excluded.items() if count}
     excluded |= {"memory": found.judged - found.fit} if found.judged > found.fit else {}
     excluded |= {reason: count for reason, count in found.failed.items() if count}
@@ -420,7 +290,7 @@ def _answer(
         "workload": workloads.described(w),
         "stack": s.stack.id,
         "site": s.site.id,
-        "precision": dict(s.precision),
+        "precision": dict(s.precision) if not t.precisions else {x: dict(y.precision) for x, y in zip(t.precisions, scenes, strict=True)},
         "utilisation": s.utilisation,
         "where": list(t.where),
     }
@@ -440,4 +310,5 @@ def _answer(
         seconds=seconds,
         complete=found.complete,
         notes=notes,
+        draw=lambda count: (_sampled(space, found.top, count), _sampled(space, found.front, count)),
     )

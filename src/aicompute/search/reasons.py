@@ -12,6 +12,7 @@ from aicompute.estimate.context import Records, Scene, engine
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
+from aicompute.search.training_plans import training_plan
 
 
 def time_text(seconds: float) -> str:
@@ -49,10 +50,10 @@ def why_late(s: Scene, r: Records, w: Workload, choice: best.Choice, name: str, 
 def why_memory(s: Scene, r: Records, w: Workload, choice: best.Choice) -> dict[str, Any]:
     """How much memory is missing, and what would hold the model."""
     if w.is_training:
-        plan = best.training_plan(choice.plan, choice.plan["sequence_parallel"])
+        plan = training_plan(choice.plan, choice.plan["sequence_parallel"])
         out = evaluate.training_outcome(s, r, w, plan, cost=False)
         need, have = sum(float(v) for v in out.memory_parts.values()), float(r.device.capacity)
-        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB a device of {have / 1e9:.0f}, {(need - have) / 1e9:.0f} too much"
+        text = f"does not fit: the leanest plan needs {need / 1e9:.0f} GB a device of {have / 1e9:.0f}, {(need - have) / 1e9:.2g} too much"
         count = s.accelerators
         while count < 32.0 * s.accelerators and count < 65536.0:
             count *= 2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.estimate import evaluate
-from aicompute.estimate.context import Records, Scene, engine
+from aicompute.estimate.context import Records, Scene, drawn, engine
 from aicompute.estimate.evaluate import Outcome, Pools
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.workload import Workload
-from aicompute.search.mesh import Cells
+from aicompute.search.mesh import Cells, Known, none_of
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -57,6 +57,11 @@ class ServingSpace:
     """Combinations that are no plan, by reason; known once all blocks were seen."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+        return (*ENGINE, "sequences", *(("chunk",) if self.kind != "decode" else ()), *(("drafts",) if self.kind != "prefill" else ()))
+
+    @property
     def _sequences(self) -> int:
         return 1 if self.loads.batch is not None else len(self.loads.sequences)
 
@@ -93,10 +98,10 @@ class ServingSpace:
         self.excluded["stack"] = self.enumerated - found
         return found
 
-    def outcome(self, plan: ServingPlan, sequences: Any, chunk: Any, drafts: float, cost: bool) -> Outcome:
-        """The formulas for this kind of pool."""
+    def outcome(self, plan: ServingPlan, sequences: Any, chunk: Any, drafts: float, cost: bool, count: int = 0) -> Outcome:
+        """The formulas for this kind of pool, with records or so many draws of them."""
         s, w = self.scene, self.work
-        r = _chunked(self.records, chunk)
+        r = _chunked(drawn(s, count) if count else self.records, chunk)
         if self.kind == "decode":
             return evaluate.decode_outcome(s, r, w, plan, sequences, drafts, cost)
         if self.kind == "prefill":
@@ -111,7 +116,7 @@ class ServingSpace:
             shares = self._memory_shares(drafts)
             fits = (shares <= 1.0) & self._runs
             least = float(np.where(self._runs, shares, np.inf).min())
-            yield Cells(int(self._runs.sum()) * chunks, least, {name: np.zeros(0) for name in names}, lambda rows: {})
+            yield none_of(int(self._runs.sum()) * chunks, least)
             # engines that hold equally many sequences side by side, so that few points do not fit
             held = fits.sum(axis=0)
             order = np.argsort(-held, kind="stable")
@@ -153,21 +158,32 @@ class ServingSpace:
                 found["chunk"] = chunks[chunk, 0, 0]
             return found
 
-        return Cells(0, np.inf, metrics, plans)
+        return Cells(0, np.inf, len(cells), tuple(names), Known(metrics), plans)
 
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans."""
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans, shape (k,); or draws of them, shape (k, count)."""
         size = len(plans["tp"])
         found: dict[str, Floats] = {}
         drafts = plans.get("drafts", np.zeros(size))
         for number in sorted(set(drafts.tolist())):
             rows = np.flatnonzero(drafts == number)
-            chunk = plans["chunk"][rows] if "chunk" in plans else self.loads.chunks[0]
-            plan = ServingPlan(*(plans[name][rows] for name in ENGINE))
-            out = self.outcome(plan, plans["sequences"][rows], chunk, number, True)
-            for name, value in out.metrics.items():
-                found.setdefault(name, np.full(size, np.nan))[rows] = value
+            columns = {name: down(plans[name][rows], count) for name in (*ENGINE, "sequences", "chunk") if name in plans}
+            plan = ServingPlan(*(columns[name] for name in ENGINE))
+            out = self.outcome(plan, columns["sequences"], columns.get("chunk", self.loads.chunks[0]), number, True, count)
+            fill(found, out.metrics, rows, (size, count))
         return found
+
+
+def down(column: Floats, count: int) -> Floats:
+    """A column of plans, as an axis of its own beside that of the draws, where there are any."""
+    return column[:, None] if count else column
+
+
+def fill(found: dict[str, Floats], metrics: Mapping[str, Any], rows: Indices, shape: tuple[int, int]) -> None:
+    """Put the metrics of some rows in their places; ``shape`` is that of plans and draws, without the draws where there are none."""
+    for name, value in metrics.items():
+        column = found.setdefault(name, np.full(shape if shape[1] else shape[:1], np.nan))
+        column[rows] = value
 
 
 def _chunked(r: Records, chunk: Any) -> Records:
@@ -185,6 +201,11 @@ class PoolsSpace:
     targets: tuple[str, str] = ("ttft", "tpot")
     """Names of the latency targets among the reasons."""
     excluded: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+        return (*(f"prefill_{name}" for name in self.first.names), *self.then.names)
 
     @property
     def enumerated(self) -> int:
@@ -208,8 +229,7 @@ class PoolsSpace:
         # pairs of which a pool alone misses its target
         ok_r, ok_a = np.flatnonzero(reading["meets"]), np.flatnonzero(answering["meets"])
         late = {self.targets[0]: (fit_r - len(ok_r)) * fit_a, self.targets[1]: len(ok_r) * (fit_a - len(ok_a))}
-        nothing = {name: np.zeros(0) for name in names}
-        yield Cells(pairs - len(ok_r) * len(ok_a), max(least_reading, least_answering), nothing, lambda rows: {}, late)
+        yield none_of(pairs - len(ok_r) * len(ok_a), max(least_reading, least_answering), late)
         if not (len(ok_r) and len(ok_a)):
             return
         step = max(POOL_PAIRS // len(ok_a), 1)
@@ -232,22 +252,31 @@ class PoolsSpace:
             return columns
 
         size = int(np.prod(shape))
-        return Cells(size, np.inf, found, plans, {NO_ROOM: size - len(cells)})
+        return Cells(size, np.inf, len(cells), tuple(names), Known(found), plans, {NO_ROOM: size - len(cells)})
 
     def _outcome(self, first: Mapping[str, Any], then: Mapping[str, Any], drafts: float) -> tuple[dict[str, Any], tuple[Any, Any]]:
         """Metrics of pairs, and the engines of each pool."""
+        counts = self._counts(first, then)
+        return self._metrics(first, then, drafts, counts, self.then.records), counts
+
+    def _counts(self, first: Mapping[str, Any], then: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Whole engines of each pool, such that neither waits long."""
         s, w = self.then.scene, self.then.work
-        r = _chunked(self.then.records, first["chunk"])
         one, other = (ServingPlan(*(side[name] for name in ENGINE)) for side in (first, then))
-        # accelerators that prefill for one that decodes, where neither waits
         in_rate, out_rate = (side["tokens_per_s"] / np.floor(s.devices / plan.devices) for side, plan in ((first, one), (then, other)))
-        counts = matched(s.devices, one.devices, other.devices, in_rate * w.output_length / w.input_length, out_rate)
+        return matched(s.devices, one.devices, other.devices, in_rate * w.output_length / w.input_length, out_rate)
+
+    def _metrics(
+        self, first: Mapping[str, Any], then: Mapping[str, Any], drafts: float, counts: tuple[Any, Any], records: Records
+    ) -> dict[str, Any]:
+        s, w = self.then.scene, self.then.work
+        one, other = (ServingPlan(*(side[name] for name in ENGINE)) for side in (first, then))
         pools = Pools(one, first["sequences"], other, then["sequences"], drafts, counts)
         with np.errstate(divide="ignore", invalid="ignore"):  # pairs that find no room have no engine
-            return evaluate.pools_outcome(s, r, w, pools).metrics, counts
+            return evaluate.pools_outcome(s, _chunked(records, first["chunk"]), w, pools).metrics
 
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans, and the engines of each pool."""
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans, and the engines of each pool; or draws of them, with the same engines."""
         size = len(plans["tp"])
         found: dict[str, Floats] = {}
         for number in sorted(set(plans["drafts"].tolist())):
@@ -258,10 +287,13 @@ class PoolsSpace:
             first["tokens_per_s"] = np.asarray(rate.metrics["tokens_per_s"])
             rate = self.then.outcome(ServingPlan(*(then[n] for n in ENGINE)), then["sequences"], self.then.loads.chunks[0], number, False)
             then["tokens_per_s"] = np.asarray(rate.metrics["tokens_per_s"])
-            metrics, counts = self._outcome(first, then, number)
-            metrics |= {"prefill_engines": counts[0], "decode_engines": counts[1]}
-            for name, value in metrics.items():
-                found.setdefault(name, np.full(size, np.nan))[rows] = value
+            counts = self._counts(first, then)
+            first, then = ({name: down(np.asarray(column), count) for name, column in side.items()} for side in (first, then))
+            engines = (down(counts[0], count), down(counts[1], count))
+            records = drawn(self.then.scene, count) if count else self.then.records
+            metrics = self._metrics(first, then, number, engines, records)
+            metrics |= {"prefill_engines": engines[0], "decode_engines": engines[1]}
+            fill(found, metrics, rows, (size, count))
         return found
 
 
@@ -312,57 +344,3 @@ def _side(space: ServingSpace, target: str, most: float | None) -> tuple[dict[st
     found["fits"] = np.ones(len(found["tp"]))
     found["meets"] = found[target] <= (np.inf if most is None else most * (1.0 + 1e-9))
     return found, judged, least
-
-
-@dataclass(frozen=True)
-class JointSpace:
-    """Several spaces searched one after another; columns that a space has not are nan."""
-
-    spaces: Sequence[Any]
-    labels: Sequence[str]
-
-    @property
-    def enumerated(self) -> int:
-        """Combinations of all axes."""
-        return sum(space.enumerated for space in self.spaces)
-
-    @property
-    def valid(self) -> int:
-        """Those that are plans."""
-        return sum(space.valid for space in self.spaces)
-
-    @property
-    def excluded(self) -> Mapping[str, int]:
-        """Those that are none, by reason."""
-        found: dict[str, int] = {}
-        for space in self.spaces:
-            for reason, count in space.excluded.items():
-                found[reason] = found.get(reason, 0) + count
-        return found
-
-    _COLUMNS = (*(f"prefill_{name}" for name in (*ENGINE, "sequences", "chunk")), *ENGINE, "sequences", "chunk", "drafts")
-
-    def cells(self, names: Sequence[str]) -> Iterator[Cells]:
-        """The valid points of all, with the place of their space as a column."""
-        for place, space in enumerate(self.spaces):
-            for cells in space.cells(names):
-                yield replace(cells, plans=self._widened(cells.plans, place))
-
-    def _widened(self, plans: Callable[[Indices], dict[str, Floats]], place: int) -> Callable[[Indices], dict[str, Floats]]:
-        def wide(some: Indices) -> dict[str, Floats]:
-            columns = plans(some)
-            nothing = np.full(len(some), np.nan)
-            return {"pools": np.full(len(some), float(place)), **{name: columns.get(name, nothing) for name in self._COLUMNS}}
-
-        return wide
-
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans."""
-        size = len(plans["tp"])
-        found: dict[str, Floats] = {}
-        for place, space in enumerate(self.spaces):
-            rows = np.flatnonzero(plans["pools"] == place)
-            if len(rows):
-                for name, value in space.complete({key: column[rows] for key, column in plans.items()}).items():
-                    found.setdefault(name, np.full(size, np.nan))[rows] = value
-        return found

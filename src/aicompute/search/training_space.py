@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.estimate.context import Records, Scene
+from aicompute.estimate.context import Records, Scene, drawn
 from aicompute.estimate.evaluate import MONEY, training_metrics, training_outcome
-from aicompute.estimate.training import TrainingPlan, training_memory, training_step
+from aicompute.estimate.training import Groundwork, TrainingPlan, assembled, groundwork, training_memory
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
-from aicompute.plan.space import CHOICES, LAYOUT, TRAINING_AXES, Rows
-from aicompute.search.best import training_plan
-from aicompute.search.mesh import Cells
+from aicompute.plan.space import CHOICES, TRAINING_AXES, Rows
+from aicompute.search.mesh import Cells, none_of
+from aicompute.search.training_plans import training_plan
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 CELLS = 300_000
-"""Plans of a block: as many as hide the cost of some thousand calls, and as few as stay in a processor's cache."""
+"""Plans of which memory, and what does not depend on most choices, are found at a time: as many as hide the cost of some thousand calls."""
+BLOCK = 100_000
+"""Plans of which time is found at a time: their arrays stay in a processor's cache."""
 SLICE = 16_384
 """Plans of which power and money are found at a time: dozens of operations then stay in the cache nearest to a core."""
-_MEMORY = ("zero", "recompute", "sequence_parallel", "micro_batch", "chunks")
+_MEMORY = ("zero", "recompute", "sequence_parallel", "etp", "micro_batch", "chunks")
 """Choices that memory depends on."""
 _OVERLAPS = {"overlap_tensor": "overlap_tensor", "overlap_data": "overlap_data", "overlap_experts": "overlap_experts"}
 
@@ -69,23 +70,34 @@ class TrainingSpace:
 
     def cells(self, names: Sequence[str]) -> Iterator[Cells]:
         """The valid plans, block by block; time is found only where memory suffices for some plan of a layout."""
-        for wide in _blocks(self.rows, self.size, _MEMORY):
+        for rows in _blocks(self.rows, self.size, _MEMORY):
+            wide, _ = _taken(self.rows, rows)
             shares = self._memory_shares(wide)
-            fits = (shares <= 1.0) & _allowed(wide, _MEMORY)
-            some = fits.reshape(-1, len(wide)).any(axis=0)
-            allowed = dict(wide.allowed)
-            for place, name in enumerate(CHOICES):
-                if name in _MEMORY:
-                    others = tuple(k for k in range(len(CHOICES)) if k != place)
-                    allowed[name] = allowed[name] & fits.any(axis=others)
-            least = float(np.where(_allowed(wide, _MEMORY), shares, np.inf).min())
-            judged = int(wide.plans.sum())
-            fitting = replace(wide, allowed=allowed).take(np.flatnonzero(some))
-            for block in _blocks(fitting, self.size, CHOICES):
-                yield replace(self._timed(block, names), judged=judged, least_memory=least)
-                judged = 0
-            if judged:
-                yield Cells(judged, least, {name: np.zeros(0) for name in names}, lambda rows: {})
+            allowed = _allowed(wide, _MEMORY)
+            fits = (shares <= 1.0) & allowed
+            judged, least = int(wide.plans.sum()), float(np.where(allowed, shares, np.inf).min())
+            yield none_of(judged, least)
+            some = np.flatnonzero(fits.reshape(-1, len(wide)).any(axis=0))
+            if not len(some):
+                continue
+            fitting, kept = _taken(replace(wide, allowed=_narrowed(wide.allowed, fits)), some)
+            shares = _part(shares, kept)
+            ground = self._groundwork(fitting)
+            for rows in _blocks(fitting, min(self.size, BLOCK), CHOICES):
+                block, kept = _taken(fitting, rows)
+                yield self._timed(block, _part(ground, kept), _part(shares, kept), names)
+
+    def leanest(self) -> dict[str, float]:
+        """The plan that takes least memory."""
+        least, found = np.inf, {}
+        for rows in _blocks(self.rows, self.size, _MEMORY):
+            wide, _ = _taken(self.rows, rows)
+            shares = np.where(_allowed(wide, _MEMORY), self._memory_shares(wide), np.inf)
+            place = int(shares.argmin())
+            if shares.flat[place] < least:
+                least = float(shares.flat[place])
+                found = wide.cells(np.unravel_index(np.array([place]), shares.shape))
+        return {name: float(column[0]) for name, column in found.items()}
 
     def _memory_shares(self, block: Rows) -> Floats:
         """Memory over capacity, on the mesh without overlap."""
@@ -96,47 +108,49 @@ class TrainingSpace:
         shape = (*(len(block.allowed[name]) if name in _MEMORY else 1 for name in CHOICES), len(block))
         return np.broadcast_to(sum_of(memory.values()) / r.device.capacity, shape)
 
-    def _timed(self, block: Rows, names: Sequence[str]) -> Cells:
+    def _groundwork(self, rows: Rows) -> Groundwork:
+        """What does not depend on most choices, found once for many blocks."""
+        r, w = self.records, self.work
+        mesh = _mesh(rows)
+        stack = overlapping(r, mesh).training
+        assert stack is not None
+        machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
+        return groundwork(r.arch, w.sequence_length, w.global_batch, _plan(mesh), *machine, stack, memory_too=False)
+
+    def _timed(self, block: Rows, ground: Groundwork, share: Floats, names: Sequence[str]) -> Cells:
         """A block whose plans mostly fit."""
-        s, r, w = self.scene, self.records, self.work
+        r = self.records
         mesh = _mesh(block)
         plan = _plan(mesh)
         stack = overlapping(r, mesh).training
         assert stack is not None
-        needs = "exposed_share" in names, any(name in MONEY or name == "communication_share" for name in names)
-        machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
-        step = training_step(r.arch, w.sequence_length, w.global_batch, plan, *machine, stack, *needs)
-        share = np.asarray(sum_of(step.memory.values()) / r.device.capacity)
+        money = any(name in MONEY or name == "communication_share" for name in names)
+        step = assembled(r.arch, plan, ground, r.device, stack, "exposed_share" in names, money)
         shape = (*(len(block.allowed[name]) for name in CHOICES), len(block))
-        fits = np.broadcast_to((share <= 1.0) & _allowed(block, CHOICES), shape)
-        cells = np.flatnonzero(fits)
-        fields = [name for name in _Some._fields if name == "step" or np.ndim(getattr(step, name))]
-        spread = {name: _spread(getattr(step, name), shape) for name in fields}
-        ranks, memory = _spread(plan.dp * plan.tp * plan.pp * plan.cp, shape), _spread(share, shape)
-        full = {name: np.empty(len(cells)) for name in names}
-        for start in range(0, len(cells), SLICE if needs[1] else max(len(cells), 1)):
-            some = cells[start : start + SLICE] if needs[1] else cells
-            picked = _Some(**{name: _pick(spread[name], some) for name in fields})
-            full_share = _pick(memory, some) if "memory_share" in names else 0.0
-            metrics = training_metrics(s, r, w, _pick(ranks, some) if needs[1] else 0.0, picked, full_share, names)
-            for name in names:
-                full[name][start : start + len(some)] = metrics[name]
+        cells = np.flatnonzero(np.broadcast_to((share <= 1.0) & _allowed(block, CHOICES), shape))
+        totals = _Some(step.step, step.exposed, step.flops, step.traffic, step.wire)
+        if "communication_share" not in names:
+            totals = totals._replace(traffic=step.traffic + step.wire / r.link, wire=0.0)  # power takes them together
+        return Cells(
+            judged=0,
+            least_memory=np.inf,
+            size=len(cells),
+            names=tuple(names),
+            values=_Values(self, shape, cells, totals, plan.dp * plan.tp * plan.pp * plan.cp, share),
+            plans=lambda some: block.cells(np.unravel_index(cells[some], shape)),
+        )
 
-        def plans(some: Indices) -> dict[str, Floats]:
-            places = np.unravel_index(cells[some], shape)
-            columns = {name: block.layout[name][places[-1]] for name in LAYOUT}
-            for name, place in zip(CHOICES, places, strict=False):
-                value = block.values[name]
-                columns[name] = value[place, places[-1] if value.shape[1] > 1 else 0]
-            return {name: columns[name] for name in TRAINING_AXES}
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of plans."""
+        return TRAINING_AXES
 
-        return Cells(0, np.inf, full, plans)
-
-    def complete(self, plans: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All metrics of some plans, as `estimate` finds them."""
-        r = overlapping(self.records, plans)
-        outcome = training_outcome(self.scene, r, self.work, training_plan(plans, plans["sequence_parallel"]))
-        shape = plans["tp"].shape
+    def complete(self, plans: Mapping[str, Floats], count: int = 0) -> dict[str, Floats]:
+        """All metrics of some plans, as `estimate` finds them, shape (k,); or draws of them, shape (k, count)."""
+        columns = {name: column[:, None] for name, column in plans.items()} if count else plans
+        r = overlapping(drawn(self.scene, count) if count else self.records, columns)
+        outcome = training_outcome(self.scene, r, self.work, training_plan(columns, columns["sequence_parallel"]))
+        shape = (len(plans["tp"]), count) if count else plans["tp"].shape
         return {name: np.broadcast_to(np.asarray(value, dtype=float), shape) for name, value in outcome.metrics.items()}
 
 
@@ -172,6 +186,53 @@ def _plan(mesh: Mapping[str, Any]) -> TrainingPlan:
     return training_plan(mesh, mesh["sequence_parallel"])
 
 
+class _Values:
+    """Metrics of the cells of a block, found when they are asked for."""
+
+    def __init__(self, space: TrainingSpace, shape: tuple[int, ...], cells: Indices, totals: _Some, ranks: Any, share: Floats) -> None:
+        self._space, self._cells = space, cells
+        self._shape = shape
+        self._meshed = {**totals._asdict(), "ranks": ranks, "share": share}
+        self._flat: dict[str, Floats] = {}
+
+    def __call__(self, names: Sequence[str], some: Indices | None = None) -> dict[str, Floats]:
+        """Metrics of some of the cells; None: of all."""
+        cells = self._cells if some is None else self._cells[some]
+        if not any(name in MONEY for name in names):
+            return self._found(names, cells)
+        # dozens of operations: what they work on stays in the cache nearest to a core
+        found = {name: np.empty(len(cells)) for name in names}
+        for start in range(0, len(cells), SLICE):
+            part = self._found(names, cells[start : start + SLICE])
+            for name in names:
+                found[name][start : start + SLICE] = part[name]
+        return found
+
+    def _found(self, names: Sequence[str], cells: Indices) -> dict[str, Floats]:
+        space = self._space
+        needed = {"step"} | {field for name in names for field in _NEEDS.get(name, _POWER if name in MONEY else ())}
+        for name in needed - self._flat.keys():
+            self._flat[name] = _spread(self._meshed[name], self._shape)
+        places: dict[int, Indices] = {}
+        picked = {name: _pick(self._flat[name], cells, places) if name in needed else 0.0 for name in self._meshed}
+        ranks, share = picked.pop("ranks"), picked.pop("share")
+        metrics = training_metrics(space.scene, space.records, space.work, ranks, _Some(**picked), share, names)
+        return {name: np.broadcast_to(np.asarray(metrics[name], dtype=float), cells.shape) for name in names}
+
+    def least(self, name: str, some: Indices | None = None) -> Floats | None:
+        """No more than a metric that power and prices make can be, from time alone: accelerators at idle power; None of other metrics."""
+        if name not in MONEY:
+            return None
+        space = self._space
+        step = self._found(("step_time",), self._cells if some is None else self._cells[some])["step_time"] / space.records.time_factor
+        found = training_metrics(space.scene, space.records, space.work, None, _Some(step), 0.0, (name,))[name]
+        return np.broadcast_to(np.asarray(found, dtype=float), step.shape)
+
+
+_POWER = ("flops", "traffic", "wire", "ranks")
+_NEEDS = {"exposed_share": ("exposed",), "communication_share": ("wire",), "memory_share": ("share",)}
+
+
 def _spread(values: Any, shape: tuple[int, ...]) -> Floats:
     """An array that broadcasts, spread over the mesh and flat; first axes along which it is constant are left out."""
     values = np.asarray(values, dtype=float)
@@ -180,36 +241,66 @@ def _spread(values: Any, shape: tuple[int, ...]) -> Floats:
     return np.broadcast_to(values.reshape(values.shape[same:]), inner).reshape(-1)
 
 
-def _pick(flat: Floats, cells: Indices) -> Any:
-    """Cells of the mesh from what `_spread` made of an array."""
+def _pick(flat: Floats, cells: Indices, places: dict[int, Indices]) -> Any:
+    """Cells of the mesh from what `_spread` made of an array; the places in arrays of a length are kept for the next one."""
     if len(flat) == 1:
         return flat[0]
-    return flat[cells if not len(cells) or cells[-1] < len(flat) else cells % len(flat)]
+    if len(flat) not in places:
+        places[len(flat)] = cells if not len(cells) or cells[-1] < len(flat) else cells % len(flat)
+    return flat.take(places[len(flat)])
 
 
-def _blocks(rows: Rows, size: int, names: Sequence[str]) -> Iterator[Rows]:
+def _narrowed(allowed: Mapping[str, Any], fits: Any) -> dict[str, Any]:
+    """Choices that some plan of a layout has, of those that memory depends on."""
+    found = dict(allowed)
+    for place, name in enumerate(CHOICES):
+        if name in _MEMORY:
+            others = tuple(k for k in range(len(CHOICES)) if k != place)
+            found[name] = found[name] & fits.any(axis=others)
+    return found
+
+
+_Kept = tuple["Indices | None", ...]
+"""What is kept along each axis of a mesh; None: all."""
+
+
+def _taken(rows: Rows, some: Indices) -> tuple[Rows, _Kept]:
+    """Some of the rows, and what of a mesh over all of them is left."""
+    used = [rows.allowed[name][:, some].any(axis=1) for name in CHOICES]
+    kept = tuple(None if each.all() else np.flatnonzero(each) for each in used)
+    return rows.take(some), (*kept, some)
+
+
+def _part(value: Any, kept: _Kept) -> Any:
+    """What is left of an array on a mesh, or of a record of arrays."""
+    if isinstance(value, np.ndarray):
+        for axis, places in enumerate(kept):
+            if places is not None and value.ndim and value.shape[axis] > 1:
+                value = value.take(places, axis=axis)
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _part(getattr(value, f.name), kept) for f in fields(value)})
+    return [] if isinstance(value, list) else value
+
+
+def _blocks(rows: Rows, size: int, names: Sequence[str]) -> Iterator[Indices]:
     """Rows in blocks of about so many cells; those with the same choices side by side, so that few cells are none."""
     if not len(rows):
         return
-    bits = np.packbits(np.concatenate([rows.allowed[name] for name in names]), axis=0)
-    order = np.lexsort(bits[::-1])
+    masks = np.concatenate([rows.allowed[name] for name in names])
+    starts = np.cumsum([0, *(len(rows.allowed[name]) for name in names)])[:-1]
+    order = np.lexsort(np.packbits(masks, axis=0)[::-1])
+    masks = masks[:, order]
+
+    def cells(start: int, count: int) -> int:
+        used = masks[:, start : start + count].any(axis=1)
+        return int(np.add.reduceat(used, starts, dtype=np.int64).prod()) * min(count, len(order) - start)
+
     start, count = 0, 16
     while start < len(order):
-        block = rows.take(order[start : start + count])
-        cells = _size_of(block, names)
-        while cells < size // 2 and start + count < len(order):
-            more = rows.take(order[start : start + 2 * count])
-            if _size_of(more, names) > size:
-                break
-            block, count, cells = more, 2 * count, _size_of(more, names)
-        while cells > 2 * size and count > 1:
-            count = max(int(count * size / cells), 1)
-            block = rows.take(order[start : start + count])
-            cells = _size_of(block, names)
-        yield block
+        while cells(start, count) < size // 2 and start + count < len(order) and cells(start, 2 * count) <= size:
+            count *= 2
+        while cells(start, count) > 2 * size and count > 1:
+            count = max(int(count * size / cells(start, count)), 1)
+        yield order[start : start + count]
         start += count
-
-
-def _size_of(block: Rows, names: Sequence[str]) -> int:
-    """Cells of a block."""
-    return prod(len(block.allowed[name]) for name in names) * len(block)
