@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from unittest import mock
 
@@ -18,7 +17,6 @@ from aicompute.estimate.context import drawn, scene, standing
 from aicompute.estimate.result import bounds
 from aicompute.estimate.serving import ServingPlan
 from aicompute.numerics import ceil, exp, floor, log2, maximum, minimum, safe_divide, sqrt, where
-from aicompute.plan.enumerate import training_plans
 from aicompute.playback import played
 from aicompute.search import best
 from aicompute.search.compare import Options, compare_systems, estimate_system
@@ -191,40 +189,6 @@ def test_targets_sites_and_use_are_asked_of_kept_grids():
 
     assert list(answers(forget=False)) == list(answers(forget=True))
     assert len(best._kept) <= best._KEPT
-
-
-@pytest.mark.parametrize(
-    ("devices", "heads", "layers", "experts", "batch", "fixed"),
-    [
-        (64, 32, 32, 0, 256, {}),
-        (96, 128, 61, 256, 480, {}),
-        (32, 64, 48, 8, 64, {"dp": 8.0, "tp": 2.0}),
-        (32, 64, 48, 8, 64, {"pp": 4.0, "chunks": 5.0, "ep": 4.0}),
-        (8, 64, 48, 8, 64, {"pp": 4.0, "chunks": 13.0}),
-    ],
-)
-def test_training_plans_against_loops(devices, heads, layers, experts, batch, fixed):
-    """Every layout looked at by itself."""
-
-    def choices(name, default):
-        return [fixed[name]] if name in fixed else default
-
-    rows = []
-    for tp, pp in itertools.product(choices("tp", [1, 2, 4, 8]), choices("pp", [1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32])):
-        ranks = min(devices // (tp * pp), batch)
-        if heads % tp or pp > layers or ranks < 1:
-            continue
-        dps = {ranks, max(d for d in range(1, int(ranks) + 1) if batch % d == 0), 2 ** int(np.log2(ranks))}
-        for dp in choices("dp", sorted(dps)):
-            eps = [e for e in range(1, experts + 1) if experts % e == 0 and dp * tp % e == 0 and (e <= 8 or e % 8 == 0)] if experts else [1]
-            for ep, micro in itertools.product(choices("ep", eps), (1, 2, 4, 8)):
-                for chunks in choices("chunks", [1] if pp == 1 else sorted({1, 2, 3, 4, max(layers // pp, 1)})):
-                    per_chunk = -(-layers // (pp * chunks))
-                    fits = chunks <= max(layers // pp, 1) and (pp - 1) * per_chunk * chunks < layers
-                    if dp <= ranks and fits and micro * dp <= batch and (experts or 1) % ep == 0 and dp * tp % ep == 0:
-                        rows.append((dp, tp, pp, chunks, 1.0, ep, micro))
-    found = training_plans(devices, heads, layers, experts, 4096, batch, 8, {**fixed, "zero": 1.0, "recompute": 0.0})
-    assert list(zip(*(column.tolist() for column in list(found.values())[:7]), strict=True)) == rows
 
 
 # --- draws
