@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, search, serving, training, validate
+    from aicompute import plot as plot
+    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, report, search, serving, training, validate
     from aicompute.errors import AicomputeError
     from aicompute.specs import Library
 
@@ -30,7 +31,9 @@ __all__ = [
     "decode",
     "estimate",
     "load",
+    "plot",
     "prefill",
+    "report",
     "search",
     "serving",
     "training",
@@ -53,9 +56,11 @@ def __getattr__(name: str) -> Any:
             return version("aicompute")
         except PackageNotFoundError:
             return "unknown"
-    if name in _HOMES:
-        import importlib
+    import importlib
 
+    if name == "plot":
+        return importlib.import_module("aicompute.plot")
+    if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'aicompute' has no attribute {name!r}")
 
@@ -66,7 +71,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The package itself: ``estimate`` and ``search`` stay functions when the import system would put the subpackages in their place."""
+    """The package itself: ``estimate``, ``report`` and ``search`` stay functions where the import system would put the subpackages."""
 
     @property
     def estimate(self) -> Any:
@@ -75,6 +80,15 @@ class _Package(ModuleType):
 
     @estimate.setter
     def estimate(self, loaded: ModuleType) -> None:
+        """Leave the subpackage to ``sys.modules``."""
+
+    @property
+    def report(self) -> Any:
+        """`aicompute.api.report`."""
+        return __getattr__("report")
+
+    @report.setter
+    def report(self, loaded: ModuleType) -> None:
         """Leave the subpackage to ``sys.modules``."""
 
     @property
