@@ -399,7 +399,6 @@ def validate(
     from aicompute.evidence.pool import agreement, check_pool, pooled
     from aicompute.evidence.scale import with_scale
     from aicompute.report.judged import ValidationView
-    from aicompute.report.page.report import Report
 
     lib = changed(_library(specs, library), set)
     judged = [one for path in _paths(files) or shipped() for one in judge.judge(lib, read_table(path))]

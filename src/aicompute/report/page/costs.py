@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 from aicompute.report.numbers import percent
@@ -25,7 +26,7 @@ def calculator(books: Books, names: Names) -> Section:
         "cost", "What if your terms are different?",
         "Set your own electricity, price, PUE, use and life; costs, intervals and the chance are computed here, in the page.",
         live.panel(books, names, wanted) + key, "",
-        f"{live.SAMPLES_NOTE} Plans and rates stay as they were found. The address of the page holds what you set, so that you can share it.",
+        f"{live.SAMPLES_NOTE} Plans and rates stay as they were found. Its address holds what you set, to share it.",
     )  # fmt: skip
 
 
@@ -37,8 +38,8 @@ def stacks(books: Books, names: Names, shown: Sequence[str]) -> Section:
     rows: list[list[Cell]] = []
     for site, both in found.items():
         for k, parts in enumerate(both):
-            numbers = [parts[part] for part in PARTS] if parts else [None] * len(PARTS)
-            rows.append([books.names[site], names[k], *numbers, sum(parts.values()) if parts else None])
+            each: list[Cell] = [parts[part] for part in PARTS] if parts else [None] * len(PARTS)
+            rows.append([books.names[site], names[k], *each, sum(parts.values()) if parts else None])
     costs = {(books.names[site], names[k]): sum(parts.values()) for site, both in found.items() for k, parts in enumerate(both) if parts}
     least, most = min(costs, key=lambda each: costs[each]), max(costs, key=lambda each: costs[each])
     wins = sum(1 for both in found.values() if both[0] and both[1] and sum(both[0].values()) < sum(both[1].values()))
@@ -47,7 +48,7 @@ def stacks(books: Books, names: Names, shown: Sequence[str]) -> Section:
         f"{_wins(wins, shared, names)} Cheapest of all is {least[1]} in {least[0]} "
         f"(${costs[least]:.2f}), dearest {most[1]} in {most[0]} (${costs[most]:.2f})."
     )
-    body = picture("sites-bars", "Cost of a million tokens by site and part", finding, lambda width: bars.cost_stack(drawn, names, why, width))
+    body = picture("sites-bars", "Cost of a million tokens by site and part", finding, partial(bars.cost_stack, drawn, names, why))
     headers = ["site", "system", *(f"{part}, $" for part in PARTS), "total, $ a million tokens"]
     reading = "Dollars a million tokens. Capital holds interest; facility is building, power and cooling; operation is staff and spares."
     numbers = table("Cost by site", headers, rows, 2)
@@ -130,7 +131,7 @@ def tornado(found: Sequence[Driver], base: float, names: Names) -> Section | Non
     drawn = picture("drivers-bars", "What moves the ratio of costs", finding, lambda width: bars.tornado(found, base, width))
     headers = ["value", "low", "high", "ratio at low", "ratio at high", "kind"]
     reading = (
-        f"Cost of a token on {names[0]} over that on {names[1]}, one value at a time: hollow for the low end of its range, filled for the high."
+        f"Cost of a token on {names[0]} over that on {names[1]}, one value at a time: hollow at the low end, filled at the high."
     )
     numbers = table("Values and what they move", headers, rows)
     return Section("drivers", "What drives the verdict?", finding, drawn, numbers, reading)

@@ -107,9 +107,9 @@ def _panel(
     left, top = x + 42.0, y + 26.0
     sizes = [point.accelerators for each in found.lines for point in each]
     values = [value for each in found.lines for p in each for f in read if math.isfinite(value := f(p, each[-1].rate))]
-    across = LogAxis(min(sizes), max(sizes), wide - 42.0 - 14.0)
+    across = LogAxis(min(sizes), max(sizes), wide - 42.0 - 24.0)
     up = LinearAxis(0.0, max(1.08 * max(values), 0.1), high - 26.0 - 46.0)
-    canvas.text("accelerators that the network joins", x + wide - 14.0, y + high - 6.0, "soft", "end")
+    canvas.text("accelerators that the network joins", x + wide - 24.0, y + high - 6.0, "soft", "end")
     ticks = [2.0**power for power in range(3, 11) if min(sizes) <= 2.0**power <= max(sizes)]
     shown = ticks if wide > 330.0 else ticks[::2]
     frame(canvas, left, top, across, up, lambda v: f"{v:,.0f}", lambda v: f"{v * 100.0:.0f}", x_ticks=shown, y_most=5)

@@ -185,7 +185,7 @@ class Report:
         systems = " ".join(self.asked.systems)
         return (
             f"Made by aicompute {aicompute.__version__} (aicompute report {systems} …), from specs and formulas; best plan of each system. "
-            "Intervals hold 90 % of the draws. Predictions are not measurements: aicompute validate tells how well they meet published ones."
+            "Intervals hold 90 % of the draws. Predictions are no measurements: aicompute validate tells how well they meet them."
         )
 
 

@@ -74,7 +74,8 @@ def _energy(main: Comparison, names: dict[str, str]) -> str:
     if found is None:
         return ""
     ahead, behind = names[found.ahead.system], names[found.behind.system]
-    both = " against ".join(with_unit(e["energy_per_token"], "energy_per_token").removesuffix("/token") for e in (found.ahead, found.behind))
+    amounts = [with_unit(e["energy_per_token"], "energy_per_token").removesuffix("/token") for e in (found.ahead, found.behind)]
+    both = " against ".join(amounts)
     if found.decided:
         return f"{behind} takes {times(found.factor)} the electricity of {ahead} for a token{_sure(found)}: {both} at the meter"
     return f"Both take about as much electricity for a token: {both} on {ahead} and {behind}{_sure(found)}"

@@ -208,13 +208,13 @@ def network(found: Sequence[tuple[str, Domain]], names: Names) -> Section | None
     title = "Rate and exposed communication over the size of the scale-up network"
     drawn = picture("network-lines", title, finding, partial(lines.domain, shown, names))
     headers = [
-        "scenario", "system", "accelerators joined", "tokens/s per accelerator", "exposed", "communication, nothing hidden", "experts over devices",
-        "tokens/s, widest plan", "exposed, widest plan",
+        "scenario", "system", "accelerators joined", "tokens/s per accelerator", "exposed", "communication, nothing hidden",
+        "experts over devices", "tokens/s, widest plan", "exposed, widest plan",
     ]  # fmt: skip
     largest = max(size for size in shown[0][1].own if size == size)
     reading = (
-        f"The same chips, {shown[0][1].accelerators:,.0f} of them, on networks of other sizes; large marks are the systems as sold. Solid: the "
-        "best plan for each size. Thin: experts spread as widely as is best on the largest network, whose traffic then leaves a small one."
+        f"The same chips, {shown[0][1].accelerators:,.0f} of them, on networks of other sizes; large marks are the systems as sold. Solid: "
+        "the best plan for each size. Thin: experts spread as widely as is best on the largest network, though that leaves a small one."
     )
     numbers = table("Size of the network", headers, rows, 2)
     return Section("network", f"Why would {largest:,.0f} matter?", finding, system_key(names) + drawn, numbers, reading)
