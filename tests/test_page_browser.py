@@ -142,9 +142,12 @@ def test_untouched_controls_show_the_answer_of_the_library(browser: Browser, pag
                 "site": "de",
                 "utilisation": 0.35,
                 "set": {
-                    "de.electricity.price": "0.3 USD/kWh", "de.pue.liquid": 1.05, "de.capital.life": "8.5 year",
-                    "cloudmatrix-384.price.unit": "20e6 USD", "gb200-nvl72.price.unit": "1e6 USD",
-                },  # fmt: skip
+                    "de.electricity.price": "0.3 USD/kWh",
+                    "de.pue.liquid": 1.05,
+                    "de.capital.life": "8.5 year",
+                    "cloudmatrix-384.price.unit": "20e6 USD",
+                    "gb200-nvl72.price.unit": "1e6 USD",
+                },
             },
         ),
     ],

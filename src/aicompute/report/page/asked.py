@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,8 @@ class Asked:
     options: Options
     is_headline: bool
     """Nothing but the systems was named."""
+    _changed: dict[tuple[tuple[str, Any], ...], Library] = field(default_factory=dict, repr=False, compare=False)
+    """Libraries with changed values, kept because their files are read but once."""
 
     @classmethod
     def of(cls, question: Question) -> Asked:
@@ -56,7 +58,10 @@ class Asked:
     def ask(self, *, workload: Workload | None = None, changes: Mapping[str, Any] | None = None, **options: Any) -> Comparison:
         """Both systems with some terms changed; at the first site unless ``sites`` says more."""
         terms = replace(self.options, **{"sites": self.options.sites[:1], **options})
-        return compare_systems(changed(self.library, changes), self.systems, self.model, workload or self.workload, terms)
+        key = tuple(sorted((changes or {}).items()))
+        if key not in self._changed:
+            self._changed[key] = changed(self.library, changes)
+        return compare_systems(self._changed[key], self.systems, self.model, workload or self.workload, terms)
 
     @property
     def used(self) -> float:
@@ -115,15 +120,18 @@ class Asked:
 
 
 def short_name(spec: Spec) -> str:
-    """The name of a system without vendor and brackets.
+    """The name of a system without vendor, brackets and the words for a box.
 
     Examples
     --------
     >>> from aicompute.specs import Library
-    >>> short_name(Library().load("systems", "cloudmatrix-384")), short_name(Library().load("systems", "gb200-nvl72"))
-    ('CloudMatrix 384', 'GB200 NVL72')
+    >>> systems = ("cloudmatrix-384", "gb200-nvl72", "mi355x-8", "gh200")
+    >>> [short_name(Library().load("systems", name)) for name in systems]
+    ['CloudMatrix 384', 'GB200 NVL72', '8 × MI355X', 'GH200']
     """
-    name = spec.name.partition("(")[0].strip()
+    name = spec.name.partition("(")[0].partition(",")[0].strip()
     vendor = str(spec.get("vendor", ""))
-    rest = name[len(vendor) :].strip() if name.lower().startswith(f"{vendor.lower()} ") else name
-    return rest or spec.id
+    name = name[len(vendor) :].strip() if name.lower().startswith(f"{vendor.lower()} ") else name
+    for box in (" server", " platform"):
+        name = name.removesuffix(box)
+    return name.replace(" x ", " × ") or spec.id

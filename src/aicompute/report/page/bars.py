@@ -40,7 +40,9 @@ def breakdown(found: Sequence[Bar], names: Sequence[str], width: float) -> Canva
         if not mine:
             continue
         y += 16.0
-        canvas.text(f"{name}: {seconds_text(totals[k])} a token", 0.0, y, f"bold {'ab'[k]}-text", size=SIZE)
+        words = f"{seconds_text(totals[k])} a token"
+        room = width - width_of(f": {words}", SIZE, "bold")
+        canvas.text(f"{fitted(name, room, SIZE, 'bold')}: {words}", 0.0, y, f"bold {'ab'[k]}-text", size=SIZE)
         y += 8.0
         for one in mine:
             whole = sum(one.parts.values())
@@ -67,7 +69,8 @@ def cost_stack(rows: Sequence[tuple[str, Sequence[Mapping[str, float] | None]]],
     width : float
     """
     most = max(sum(parts.values()) for _, both in rows for parts in both if parts)
-    gutter = 132.0 if width >= WIDE else 0.0
+    named = max(width_of(name) for name in names) + 14.0
+    gutter = named if width >= WIDE and named < 0.3 * width else 0.0
     scale = (width - gutter - 64.0) / most
     canvas, y = Canvas(width), 0.0
     for site, both in rows:
@@ -79,10 +82,10 @@ def cost_stack(rows: Sequence[tuple[str, Sequence[Mapping[str, float] | None]]],
                 canvas.text(names[k], gutter - 10.0, y + 16.0, f"{'ab'[k]}-text", "end")
             else:
                 y += 11.0
-                canvas.text(names[k], 0.0, y, f"{'ab'[k]}-text")
+                canvas.text(fitted(names[k], width), 0.0, y, f"{'ab'[k]}-text")
                 y += 5.0
             if parts is None:
-                canvas.text(why, gutter, y + 16.0, "soft")
+                canvas.text(fitted(why, width - gutter), gutter, y + 16.0, "soft")
             else:
                 made = [(PART_CLASS[part], value * scale, f"{value:.2f}") for part, value in parts.items() if value > 0.0]
                 end = segments(canvas, gutter, y, 22.0, made)
@@ -146,7 +149,7 @@ def waterfall(ways: Sequence[Sequence[Drop]], names: Sequence[str], width: float
     for place, (k, way) in enumerate(shown):
         left = place * (wide + 40.0) if columns > 1 else 0.0
         y = 16.0 if columns > 1 else y + 18.0
-        canvas.text(names[k], left, y, f"bold {'ab'[k]}-text", size=SIZE)
+        canvas.text(fitted(names[k], wide, SIZE, "bold"), left, y, f"bold {'ab'[k]}-text", size=SIZE)
         y = _drops(canvas, way, left, y + 10.0, LinearAxis(0.0, most, wide), "ab"[k])
         bottom = max(bottom, y)
         y += 14.0

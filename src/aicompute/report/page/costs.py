@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from html import escape
 
-from aicompute.report.numbers import percent
+from aicompute.report.numbers import probability_text
 from aicompute.report.page import bars, lines, live
 from aicompute.report.page.draw import picture
 from aicompute.report.page.drivers import Driver
@@ -74,13 +74,26 @@ def chances(found: HeatMap, names: Names) -> Section:
     grid = f'<table class="heat">{top}<tbody>{"".join(rows)}</tbody></table>'
     least, most = float(found.chance.min()), float(found.chance.max())
     what = f"the probability that a token is cheaper on {names[0]}"
-    finding = f"Whatever electricity costs and however busy they are, {what} stays between {percent(least)} and {percent(most)}."
+    ends = [probability(least), probability(most)]
+    span = ends[0] if ends[0] == ends[1] else f"between {ends[0]} and {ends[1]}"
+    finding = f"Whatever electricity costs and however busy they are, {what} is {span}."
     if least < 0.5 < most:
-        finding = f"Electricity and use decide: {what} goes from {percent(least)} to {percent(most)}."
+        finding = f"Electricity and use decide: {what} goes from {ends[0]} to {ends[1]}."
     return Section(
-        "chance", f"How likely is {names[0]} cheaper?", finding, scrolled("Probability over electricity and use", grid), "",
+        "chances", f"How likely is {names[0]} cheaper?", finding, scrolled("Probability over electricity and use", grid), "",
         f"In percent, from draws that both systems share. Blue: {names[0]} is probably cheaper; orange: {names[1]}; pale: open.",
     )  # fmt: skip
+
+
+def probability(chance: float) -> str:
+    """A probability from draws in words: never quite certain.
+
+    Examples
+    --------
+    >>> probability(0.0), probability(0.42), probability(1.0)
+    ('under 1 %', '42 %', 'over 99 %')
+    """
+    return "under 1 %" if chance < 0.01 else probability_text(chance)
 
 
 def _shade(chance: float) -> str:
@@ -112,7 +125,7 @@ def equal(found: BreakEven, names: Names) -> Section:
         f"On the line a token costs the same; its band is the range of prices of {names[1]}. The cross spans the range of the price and "
         "the interval of the rate."
     )
-    return Section("even", "At what price are they equal?", finding, drawn, numbers, reading)
+    return Section("equal", "At what price are they equal?", finding, drawn, numbers, reading)
 
 
 def tornado(found: Sequence[Driver], base: float, names: Names) -> Section | None:

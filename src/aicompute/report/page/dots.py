@@ -56,7 +56,7 @@ def _roof(
     (x, y, wide, high), (across, up) = box, axes
     left, top = x + 50.0, y + 44.0
     kind, bottom = "ab"[roof.system], y + 44.0 + up.length
-    canvas.text(name, x, y + 15.0, f"bold {kind}-text", size=SIZE)
+    canvas.text(fitted(name, wide, SIZE, "bold"), x, y + 15.0, f"bold {kind}-text", size=SIZE)
     canvas.text("TFLOP/s of a device", x, y + 33.0, "soft")
     frame(canvas, left, top, across, up, short, lambda v: short(v / 1e12), y_most=6, x_most=5)
     canvas.text("FLOP per byte of memory traffic", left + across.length, y + high - 4.0, "soft", "end")
@@ -66,7 +66,7 @@ def _roof(
 
     canvas.avoid(x + wide, y, x + wide + 28.0, y + high)
     canvas.avoid(x, y, left, y + high)
-    first = True
+    first, roofs = True, []
     for word, peak in sorted(roof.peaks.items(), key=lambda item: -item[1]):
         ridge = peak / roof.bandwidth
         start = max(across.low, up.low / roof.bandwidth)
@@ -74,13 +74,15 @@ def _roof(
         corners = [*slope, at(ridge, peak), at(across.high, peak)]
         canvas.add(path(corners, "roof"))
         canvas.avoid_line(corners, 2.0)
-        canvas.text(f"{word} {peak / 1e12:,.0f}", left + across.length, corners[-1][1] - 5.0, "soft", "end")
+        roofs.append((f"{word} {peak / 1e12:,.0f}", corners[-1][1] - 5.0))
         first = False
     for _, intensity, rate, bound, share in reversed(dots):
         size = 3.0 + 14.0 * share**0.5
         px, py = at(intensity, rate)
         canvas.add(shape(bound, px, py, size, f"mark see {kind}"))
         canvas.avoid(px - size, py - size, px + size, py + size)
+    for words, base in roofs:
+        canvas.text(words, left + across.length, base, "soft", "end")
     start = max(across.low, up.low / roof.bandwidth) * 1.3
     canvas.placed(f"{roof.bandwidth / 1e12:.3g} TB/s", *at(start, start * roof.bandwidth), kind="soft")
     for title, intensity, rate, _, share in dots[:MOST_NAMED]:
@@ -128,16 +130,18 @@ def interval(found: Sequence[Whisker], names: Sequence[str], width: float) -> Ca
     left, canvas = gutter + 12.0, Canvas(width)
     titles = [wrapped(each.title, room) for each in found]
     heights = [(34.0 if gutter else 44.0) + 16.0 * (len(lines) - 1 if not gutter else 0) for lines in titles]
-    top = 50.0 if gutter else 66.0
+    top = 50.0 if _together(names, width - (left if gutter else 0.0)) else 66.0
     canvas.height = top + sum(heights) + 26.0
     even, foot = left + float(axis.at(1.0)), canvas.height - 24.0
     _sides(canvas, names, left if gutter else 0.0, width, even, top)
     canvas.add(line(even, top - 4.0, even, foot, "even"))
-    for value in (0.05, 0.1, 0.2, 0.5, 2.0, 5.0, 10.0, 20.0):
-        if axis.low < value < axis.high:
-            x = left + float(axis.at(value))
+    end = 0.0
+    for value in (0.02, 0.05, 0.1, 0.2, 0.5, 2.0, 5.0, 10.0, 20.0, 50.0):
+        x, half = left + float(axis.at(value)), 0.5 * width_of(_times(value))
+        if axis.low < value < axis.high and x - half > end and x + half < width:
             canvas.add(line(x, top - 4.0, x, foot, "grid"))
             canvas.text(_times(value), x, foot + 17.0, "soft", "middle")
+            end = x + half + 4.0
     y = top
     for each, lines, height in zip(found, titles, heights, strict=True):
         _whisker(canvas, each, names, axis, (left, y, gutter, width), lines)
@@ -145,12 +149,16 @@ def interval(found: Sequence[Whisker], names: Sequence[str], width: float) -> Ca
     return canvas
 
 
+def _together(names: Sequence[str], room: float) -> bool:
+    """Whether both sides are named on one line."""
+    return sum(width_of(f"{name} better →", kind="bold") for name in names) + 12.0 <= room
+
+
 def _sides(canvas: Canvas, names: Sequence[str], left: float, width: float, even: float, top: float) -> None:
     """Which way is whose; below each other where there is no room for both."""
-    first, second = f"{names[0]} better →", f"← {names[1]} better"
-    together = width_of(first, kind="bold") + width_of(second, kind="bold") + 12.0 <= width - left
-    canvas.text(second, left, 14.0, "bold b-text")
-    canvas.text(first, width, 14.0 if together else 32.0, "bold a-text", "end")
+    canvas.text(fitted(f"← {names[1]} better", width - left, kind="bold"), left, 14.0, "bold b-text")
+    lower = 14.0 if _together(names, width - left) else 32.0
+    canvas.text(fitted(f"{names[0]} better →", width - left, kind="bold"), width, lower, "bold a-text", "end")
     canvas.text("even", even, top - 10.0, "soft", "middle")
 
 

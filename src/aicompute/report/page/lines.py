@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from aicompute.report.page.draw import SIZE, SMALL, WIDE, Box, Canvas, fitted, frame, line, mark, meet, path, width_of
-from aicompute.report.page.money import BreakEven
+from aicompute.report.page.money import BreakEven, money_unit
 from aicompute.report.page.sweeps import BASES, Domain, DomainPoint, Front, Point
 from aicompute.report.svg import LinearAxis, LogAxis, element, label, short
 
@@ -139,6 +139,7 @@ def break_even(found: BreakEven, names: Sequence[str], width: float) -> Canvas:
     across = LinearAxis(0.0, float(found.prices[-1]), width - left - 18.0)
     up = LinearAxis(0.0, 1.12 * max(found.rate[2], float(found.rates["value"][-1])), height - top - foot)
     canvas, bottom = Canvas(width, height), top + up.length
+    size, unit = money_unit(found.price[0])
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + float(across.at(x)), bottom - float(up.at(min(max(y, 0.0), up.high)))
@@ -148,10 +149,11 @@ def break_even(found: BreakEven, names: Sequence[str], width: float) -> Canvas:
     canvas.add(path([*curve["value"], *corner], "zone a", closed=True))
     canvas.add(path([*curve["value"], (left + across.length, top), (left, top)], "zone b", closed=True))
     canvas.add(path([*curve["low"], *reversed(curve["high"])], "band even", closed=True))
-    frame(canvas, left, top, across, up, lambda v: f"{v / 1e6:g}", _thousands, x_most=7 if width >= WIDE else 5)
+    frame(canvas, left, top, across, up, lambda v: f"{v / size:g}", _thousands, x_most=7 if width >= WIDE else 5)
     canvas.add(path(_below(curve["value"], top), "line even"))
-    canvas.text(f"tokens/s per accelerator of {names[1]}", 0.0, 16.0, "soft")
-    canvas.text(f"price of a unit of {names[0]}, million $", left + across.length, height - 6.0, "soft", "end")
+    canvas.text(fitted(f"tokens/s per accelerator of {names[1]}", width), 0.0, 16.0, "soft")
+    words = fitted(f"price of a unit of {names[0]}, {unit}", across.length + left)
+    canvas.text(words, left + across.length, height - 6.0, "soft", "end")
     x, y = place(found.price[0], found.rate[0])
     (x0, _), (x1, _) = place(found.price[1], 0.0), place(found.price[2], 0.0)
     (_, y0), (_, y1) = place(0.0, found.rate[1]), place(0.0, found.rate[2])

@@ -14,7 +14,8 @@ import numpy as np
 from aicompute.economics.capital import YEAR
 from aicompute.economics.cost import SiteTerms
 from aicompute.numerics import Array
-from aicompute.report.page.money import PARTS, Books, Ledger
+from aicompute.report.page.money import PARTS, Books, Ledger, money_unit
+from aicompute.report.page.sentences import dollars
 from aicompute.units import from_unit
 
 SAMPLES_NOTE = "Until you set a value, its range in the specs stays in the interval; a value that you set counts as known."
@@ -48,8 +49,9 @@ def controls(books: Books, names: Sequence[str]) -> list[Control]:
         Control("life", "Life of the hardware", "years", 2.0, 10.0, 0.25, from_unit(1.0, "year"), 2),
     ]
     for key, name, ledger in zip(("price_a", "price_b"), names, books.ledgers, strict=True):
-        most = float(f"{3.0 * float(ledger.price) / 1e6:.2g}")
-        found.append(Control(key, f"Price of a unit of {name}", "million $", 0.0, most, most / 300.0, 1e6, 2))
+        size, unit = money_unit(float(ledger.price))
+        most = float(f"{3.0 * float(ledger.price) / size:.2g}")
+        found.append(Control(key, f"Price of a unit of {name}", unit, 0.0, most, most / 300.0, size, 2))
     return found
 
 
@@ -188,4 +190,4 @@ def _even(books: Books) -> str:
     place, target = books.places[books.site][0], float(books.per_token(1, books.site))
     ends = [float(replace(books.ledgers[0], price=price).per_token(place.terms, books.use, place.imported)) for price in (0.0, 1e6)]
     equal = (target - ends[0]) / (ends[1] - ends[0])
-    return f"${equal:.2f} M" if equal > 0.0 else "no price"
+    return dollars(equal * 1e6) if equal > 0.0 else "no price"

@@ -122,7 +122,7 @@ def books(asked: Asked) -> Books | None:
     specs = [asked.spec(estimate) for estimate in estimates]
     sites = asked.sites
     places = {site: _places(asked, [site, site], specs) for site in sites}
-    names = {site: site_name(asked.library.load("sites", site)) for site in sites}
+    names = {site: asked.library.load("sites", site).name for site in sites}
     if all(home in places for home in asked.homes):
         places = {HOME: _places(asked, asked.homes, specs), **places}
         names = {HOME: "each at home", **names}
@@ -185,9 +185,15 @@ def _places(asked: Asked, sites: Sequence[str], specs: Sequence[Spec]) -> tuple[
     return made[0], made[1]
 
 
-def site_name(site: Spec) -> str:
-    """What a site is called."""
-    return site.name
+def money_unit(amount: float) -> tuple[float, str]:
+    """The unit in which a price is said: its size in USD, and its name.
+
+    Examples
+    --------
+    >>> money_unit(3.1e6), money_unit(45e3)
+    ((1000000.0, 'million $'), (1000.0, 'thousand $'))
+    """
+    return (1e6, "million $") if amount >= 1e6 else (1e3, "thousand $")
 
 
 @dataclass(frozen=True)

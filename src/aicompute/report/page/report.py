@@ -101,8 +101,9 @@ class Report:
         if self.asked.is_headline:
             return self.asked.headline
         kept = self.front.comparisons[:: 1 if len(self.front.comparisons) < MOST_ROWS else 2]
-        named = [self.main, *(each for each in kept if each.title != self.main.title)]
-        return tuple(Comparison(_title(each), each.scenario, each.estimates, each.notes) for each in named)
+        named = {_title(each): each for each in (self.main, *kept)}
+        named[_title(self.main)] = self.main
+        return tuple(Comparison(title, each.scenario, each.estimates, each.notes) for title, each in named.items())
 
     def verdict(self) -> list[str]:
         """Three sentences made from the numbers; fewer where one of the systems cannot do it."""
@@ -191,9 +192,10 @@ class Report:
 
 def _title(comparison: Comparison) -> str:
     """What tells a scenario from the others of its kind."""
-    sizes = dict.fromkeys(f"{e.accelerators:,.0f}" for e in comparison.estimates)
-    words = comparison.title.partition(": ")[2] or comparison.title
-    return f"{words}, {joined(sizes)} accelerators" if comparison.estimates[0].workload == "training" else words
+    if comparison.estimates[0].workload == "training":
+        sizes = dict.fromkeys(f"{e.accelerators:,.0f}" for e in comparison.estimates)
+        return f"training, {joined(sizes)} accelerators"
+    return comparison.estimates[0].target or comparison.title.partition(": ")[2] or comparison.title
 
 
 def check_target(path: str | os.PathLike[str], name: str = "report") -> Path:

@@ -112,6 +112,7 @@
     return at(data.ledgers[prices.indexOf(control.key)], -1, {}).price;
   };
   const money = (value, digits) => (Number.isFinite(value) ? `$${value.toFixed(digits)}` : "–");
+  const sum = (value) => (value >= 1e6 ? `$${(value / 1e6).toFixed(value >= 9.95e6 ? 0 : 1)} M` : value >= 100 ? `$${Number(value.toPrecision(3)).toLocaleString("en-US")}` : `$${value.toFixed(2)}`);
   const chanceText = (chance) => (chance > 0.99 ? "over 99 %" : chance < 0.01 ? "under 1 %" : `${Math.round(chance * 100)} %`);
 
   const show = () => {
@@ -130,7 +131,7 @@
     byId("span-ratio").dataset.low = found.span[0];
     byId("span-ratio").dataset.high = found.span[1];
     write("chance", chanceText(found.chance), found.chance);
-    write("even", Number.isNaN(found.even) ? "–" : found.even > 0 ? `$${(found.even / 1e6).toFixed(2)} M` : "no price", found.even);
+    write("even", Number.isNaN(found.even) ? "–" : found.even > 0 ? sum(found.even) : "no price", found.even);
     for (const control of data.controls) {
       const value = (control.key in set ? set[control.key] : specValue(control)) / control.size;
       const text = String(Number(value.toPrecision(9)));

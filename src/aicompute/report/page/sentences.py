@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from aicompute.estimate.result import Comparison
-from aicompute.report.numbers import probability_text, times, value_text, with_unit
+from aicompute.estimate.result import Comparison, Metric
+from aicompute.report.numbers import display_of, probability_text, scale_of, times, value_text, with_unit
 from aicompute.report.page.asked import Asked
 from aicompute.report.page.money import HOME, Books, BreakEven
 from aicompute.report.verdict import Lead, lead, sentence
@@ -33,7 +33,7 @@ def _of_one(asked: Asked) -> list[str]:
     for name, e in zip(asked.names, asked.main.estimates, strict=True):
         if e.feasible:
             rate, cost = (with_unit(e[key], key) for key in ("tokens_per_s_per_accelerator", "cost_per_token"))
-            found.append(f"Only {name} can do this: {rate} per accelerator at {cost}.")
+            found.append(f"Only {name} can do this: {rate} per accelerator at ${cost.partition(' ')[0]} a million tokens.")
     found += [sentence(f"{name} cannot: {e.reason}") for name, e in zip(asked.names, asked.main.estimates, strict=True) if not e.feasible]
     return found
 
@@ -56,7 +56,7 @@ def _rate(main: Comparison, names: dict[str, str]) -> str:
     first = (
         f"An accelerator of {ahead} delivers {times(each.factor)} the tokens of one of {behind}{_sure(each)}"
         if each.decided
-        else f"Accelerators of {ahead} and {behind} deliver about as many tokens ({times(each.factor)}{_sure(each)})"
+        else f"Accelerators of {ahead} and {behind} deliver about as many tokens{_sure(each)}"
     )
     counts = f"{whole.ahead.accelerators:,.0f} accelerators against {whole.behind.accelerators:,.0f}"
     other = names[whole.ahead.system]
@@ -74,11 +74,17 @@ def _energy(main: Comparison, names: dict[str, str]) -> str:
     if found is None:
         return ""
     ahead, behind = names[found.ahead.system], names[found.behind.system]
-    amounts = [with_unit(e["energy_per_token"], "energy_per_token").removesuffix("/token") for e in (found.ahead, found.behind)]
-    both = " against ".join(amounts)
+    both = _energies(found.ahead["energy_per_token"], found.behind["energy_per_token"])
     if found.decided:
         return f"{behind} takes {times(found.factor)} the electricity of {ahead} for a token{_sure(found)}: {both} at the meter"
     return f"Both take about as much electricity for a token: {both} on {ahead} and {behind}{_sure(found)}"
+
+
+def _energies(first: Metric, second: Metric) -> str:
+    """Two energies of a token in one unit."""
+    size, unit = scale_of(display_of("energy_per_token").scales, [first.value, second.value])
+    texts = [value_text(one.value / size, one.low / size, one.high / size) for one in (first, second)]
+    return f"{' against '.join(texts)} {unit.removesuffix('/token')}"
 
 
 def _money(asked: Asked, books: Books, even: BreakEven | None, names: dict[str, str]) -> str:
@@ -122,4 +128,4 @@ def dollars(amount: float) -> str:
     """
     if amount >= 1e6:
         return f"${amount / 1e6:,.0f} M" if amount >= 9.95e6 else f"${amount / 1e6:.1f} M"
-    return f"${amount:,.0f}" if amount >= 100.0 else f"${amount:.2f}"
+    return f"${float(f'{amount:.3g}'):,.0f}" if amount >= 100.0 else f"${amount:.2f}"

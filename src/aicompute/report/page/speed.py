@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,6 +13,7 @@ from aicompute.report.page.draw import picture
 from aicompute.report.page.parts import Cell, Section, bound_key, colour_key, switch, system_key, table
 from aicompute.report.page.steps import Bar, Drop, Roof
 from aicompute.report.page.sweeps import BASES, Domain, DomainPoint, Front
+from aicompute.units import plain
 
 Names = Sequence[str]
 
@@ -37,7 +39,8 @@ def ahead(comparisons: Sequence[Comparison], names: Names) -> Section:
     count = len(firsts)
     finding = f"Per accelerator {names[0]} is ahead in {wins} of {count} scenarios that both can do, {names[1]} in {count - wins}."
     if wins in (0, count):
-        finding = f"Per accelerator {names[0] if wins else names[1]} is ahead in all {count} scenarios that both can do."
+        every = f" in all {count} scenarios that both can do" if count > 1 else ""
+        finding = f"Per accelerator {names[0] if wins else names[1]} is ahead{every}."
     return Section(
         "ahead", "Who is ahead, and how surely?", finding, switch("ahead-by", "Tokens", views), table("Ratios", headers, rows, 2),
         "Marks are best guesses, lines 90 % intervals; both systems share the draws behind them. At 2× the first does twice as much.",
@@ -76,7 +79,7 @@ def front(found: Front, names: Names) -> Section | None:
     return Section(
         "front", _front_question(found), _front_finding(found, names), system_key(names) + switch("front-by", "Throughput", views),
         table("Throughput and latency", headers, rows),
-        "Each mark is the best plan under one target; bands are 90 % intervals. Further right and further up is better.",
+        f"Each mark is the best plan under one target; bands are 90 % intervals. {found.better}.",
     )  # fmt: skip
 
 
@@ -99,10 +102,11 @@ def _front_finding(found: Front, names: Names) -> str:
     """How throughput falls along the front."""
     told = []
     for name, each in zip(names, found.lines, strict=True):
-        best, last = max(each, key=lambda p: p.rates["accelerator"].value), each[-1]
+        best = max(each, key=lambda p: p.rates["accelerator"].value)
+        end = max((each[0], each[-1]), key=lambda p: abs(math.log(p.x.value / best.x.value)))
         told.append(
-            f"{name} goes from {best.rates['accelerator'].value:,.0f} tokens/s per accelerator at {best.x.value:,.3g} {found.axis} "
-            f"to {last.rates['accelerator'].value:,.0f} at {last.x.value:,.3g}"
+            f"{name} makes {best.rates['accelerator'].value:,.0f} tokens/s per accelerator {found.at.format(plain(best.x.value))}, "
+            f"{end.rates['accelerator'].value:,.0f} {found.at.format(plain(end.x.value))}"
         )
     return f"{'; '.join(told)}."
 

@@ -160,7 +160,7 @@ def waterfall(asked: Asked, system: int) -> list[Drop]:
     found = []
     if asked.workload.is_training:
         found.append(Drop("peak of the chip", delivered / e.value("mfu")))
-        found.append(Drop("as kernels run, recomputation included", working * total / kernels))
+        found.append(Drop("as kernels run", working * total / kernels))
     else:
         devices = chip.si("devices", 1.0)
         at_peak, under_roofs = _ideal(e, chip, devices)
@@ -168,7 +168,7 @@ def waterfall(asked: Asked, system: int) -> list[Drop]:
         found.append(Drop("as fast as memory feeds it", working * total / under_roofs))
         found.append(Drop("as kernels run", working * total / kernels))
     quiet = total - groups.get("communication", 0.0)
-    rest = "with pipeline bubbles and launches" if asked.workload.is_training else "with host and launches"
+    rest = "with bubbles and launches" if asked.workload.is_training else "with host and launches"
     found.append(Drop(rest, working * total / quiet))
     found.append(Drop("with exposed communication", working))
     if delivered < working * (1.0 - 1e-9):

@@ -14,11 +14,11 @@ from aicompute.estimate.workload import Workload
 from aicompute.report.page.asked import Asked
 from aicompute.specs import Spec
 
-TPOTS = (0.010, 0.013, 0.017, 0.022, 0.030, 0.040, 0.050, 0.070, 0.100, 0.150, 0.200)
+TPOTS = (0.010, 0.013, 0.017, 0.022, 0.030, 0.050, 0.070, 0.100, 0.200)
 """Longest times per output token along a front [s]."""
 TTFTS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Longest times to the first token along a front [s]."""
-SIZES = (64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
+SIZES = (128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
 """Accelerators of a training run along a front."""
 DOMAINS = (8, 16, 32, 64, 128, 256, 512, 1024)
 """Accelerators that a scale-up network joins."""
@@ -46,6 +46,10 @@ class Front:
 
     axis: str
     """What x is, with its unit."""
+    at: str
+    """The same in a sentence, with a place for the number."""
+    better: str
+    """Which way is better."""
     asked_by: str
     """What was asked for at each point, and its unit."""
     lines: tuple[Sequence[Point], Sequence[Point]]
@@ -65,11 +69,13 @@ def front(asked: Asked) -> Front:
     w = asked.workload
     targets: tuple[float, ...]
     if w.kind == "training":
-        axis, by, targets = "accelerators", "accelerators", SIZES
+        axis, at, better, by, targets = "accelerators", "on {} accelerators", "Further up is better", "accelerators", SIZES
     elif w.kind == "prefill":
-        axis, by, targets = "time to first token [s]", "TTFT [s]", tuple(sorted({*TTFTS, *([w.ttft] if w.ttft else [])}))
+        axis, at, better = "time to first token [s]", "with the first token after {} s", "Further left and further up is better"
+        by, targets = "TTFT [s]", tuple(sorted({*TTFTS, *([w.ttft] if w.ttft else [])}))
     else:
-        axis, by, targets = "tokens/s per user", "TPOT [s]", tuple(sorted({*TPOTS, *([w.tpot] if w.tpot else [])}))
+        axis, at, better = "tokens/s per user", "at {} tokens/s per user", "Further right and further up is better"
+        by, targets = "TPOT [s]", tuple(sorted({*TPOTS, *([w.tpot] if w.tpot else [])}))
     samples = min(asked.options.samples, MOST_DRAWS)
     found = []
     for target in targets:
@@ -84,7 +90,7 @@ def front(asked: Asked) -> Front:
                 raise
             continue  # a run of so few or so many accelerators has no layout
     lines = [_line([(target, each.estimates[k]) for target, each in found], w.kind) for k in (0, 1)]
-    return Front(axis, by, (lines[0], lines[1]), tuple(each for _, each in found))
+    return Front(axis, at, better, by, (lines[0], lines[1]), tuple(each for _, each in found))
 
 
 def _line(found: Sequence[tuple[float, Estimate]], kind: str) -> list[Point]:
