@@ -6,6 +6,7 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_the_front_passes_through_the_answer(made: Report) -> None:
         assert point.rates["dollar"].value == pytest.approx(1e-6 / each["cost_per_token"].value)
         xs, ys = [point.x.value for point in line], [point.rates["accelerator"].value for point in line]
         assert xs == sorted(xs)
-        assert all(b <= a * 1.001 for a, b in zip(ys, ys[1:], strict=False))  # speed for users is paid with throughput
+        assert all(b <= a * 1.001 for a, b in pairwise(ys))  # speed for users is paid with throughput
 
 
 def test_a_domain_is_what_compare_says_of_it(made: Report) -> None:
@@ -100,7 +101,7 @@ def test_a_domain_is_what_compare_says_of_it(made: Report) -> None:
         assert point.rate == each["tokens_per_s_per_accelerator"].value
         assert point.exposed == each["exposed_share"].value
         rates = [point.rate for point in line]
-        assert all(a <= b * (1.0 + 1e-9) for a, b in zip(rates, rates[1:], strict=False))
+        assert all(a <= b * (1.0 + 1e-9) for a, b in pairwise(rates))
         assert all(point.held_rate <= point.rate * (1.0 + 1e-9) for point in line if math.isfinite(point.held_rate))
         assert line[-1].held_rate == pytest.approx(line[-1].rate)
 
@@ -201,7 +202,7 @@ def test_one_system_alone_is_said_with_the_reason() -> None:
 
 
 def test_no_system_at_all_is_an_error() -> None:
-    with pytest.raises(InfeasibleError, match="no system can do this; cloudmatrix-384: .*; gb200-nvl72: "):
+    with pytest.raises(InfeasibleError, match=r"no system can do this; cloudmatrix-384: .*; gb200-nvl72: "):
         ac.report(PAIR, workload=ac.decode(tpot="0.1 ms"), samples=2).html()
 
 
@@ -267,8 +268,8 @@ def test_the_numbers_of_the_script_are_those_of_the_books(made: Report, page: st
 
 def test_names_from_spec_files_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "systems").mkdir()
-    evil = "<script>alert(1)</script> & \"Co\""
-    text = f"name = '{evil}'\nextends = \"gb200-nvl72\"\nvendor = \"nvidia\"\nyear = 2024\nstatus = \"shipping\"\naccelerator = \"nvidia-gb200\"\n"
+    said = ['extends = "gb200-nvl72"', 'vendor = "nvidia"', "year = 2024", 'status = "shipping"', 'accelerator = "nvidia-gb200"']
+    text = "\n".join(["name = '<script>alert(1)</script> & \"Co\"'", *said])
     (tmp_path / "systems" / "evil.toml").write_text(text, encoding="utf-8")
     page = ac.report(["evil", "dgx-b200"], **DECODE, specs=tmp_path).html()
     assert "<script>alert" not in page

@@ -64,7 +64,8 @@ def breakdown(answer: Any, file: File = None) -> Any:
     if not estimates:
         raise UsageError("no system can do this, so that there is nothing to draw")
     found = bars(estimates)
-    names = [name_of(e, estimates) for e in estimates]
+    named = dict(zip((e.system for e in _estimates(answer)), getattr(answer, "names", ()), strict=False))
+    names = [named.get(e.system) or name_of(e, estimates) for e in estimates]
     rows = [(f"{names[one.system]}\n{one.phase}" if one.phase else names[one.system], one.parts) for one in found]
     with _drawn(6.3, 0.9 + 0.42 * len(rows)) as figure:
         axes = figure.add_subplot()
@@ -143,7 +144,8 @@ def drivers(report: Report, file: File = None) -> Any:
         axes.set_yticks(range(len(found)), [f"{driver.words} ({driver.home})" for driver in found])
         axes.axvline(base, color="black", linewidth=0.8)
         axes.axvline(1.0, color="grey", linewidth=0.8, linestyle=":")
-        axes.set_xlabel(f"cost of a token, {report.names[0]} over {report.names[1]}\nhollow: low end of the range, filled: high end")
+        words = f"cost of a token, {report.names[0]} over {report.names[1]}; hollow: low end of the range, filled: high end"
+        figure.supxlabel(words, fontsize=9)
         return _saved(figure, file)
 
 

@@ -114,6 +114,7 @@ def _panel(
     shown = ticks if wide > 330.0 else ticks[::2]
     frame(canvas, left, top, across, up, lambda v: f"{v:,.0f}", lambda v: f"{v * 100.0:.0f}", x_ticks=shown, y_most=5)
     bottom, curves = top + up.length, []
+    canvas.avoid(left, bottom - 3.0, left + across.length, bottom + 3.0)
     for k, each in enumerate(found.lines):
         if not each:
             continue
@@ -152,8 +153,9 @@ def break_even(found: BreakEven, names: Sequence[str], width: float) -> Canvas:
     frame(canvas, left, top, across, up, lambda v: f"{v / size:g}", _thousands, x_most=7 if width >= WIDE else 5)
     canvas.add(path(_below(curve["value"], top), "line even"))
     canvas.text(fitted(f"tokens/s per accelerator of {names[1]}", width), 0.0, 16.0, "soft")
-    words = fitted(f"price of a unit of {names[0]}, {unit}", across.length + left)
-    canvas.text(words, left + across.length, height - 6.0, "soft", "end")
+    said = (f"price of a unit of {names[0]}, {unit}", f"{names[0]}, {unit} a unit")
+    words = next((each for each in said if width_of(each) <= across.length + left), said[1])
+    canvas.text(fitted(words, across.length + left), left + across.length, height - 6.0, "soft", "end")
     x, y = place(found.price[0], found.rate[0])
     (x0, _), (x1, _) = place(found.price[1], 0.0), place(found.price[2], 0.0)
     (_, y0), (_, y1) = place(0.0, found.rate[1]), place(0.0, found.rate[2])

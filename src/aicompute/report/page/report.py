@@ -18,8 +18,6 @@ from aicompute.report.sheet import joined
 from aicompute.report.terms import scenario_text, terms_text
 
 ENDINGS = (".html", ".htm")
-MOST_ROWS = 10
-"""Scenarios side by side."""
 
 
 class Report:
@@ -100,9 +98,7 @@ class Report:
         """Scenarios whose ratios are shown: those of the headline, or the scenario under other targets."""
         if self.asked.is_headline:
             return self.asked.headline
-        kept = self.front.comparisons[:: 1 if len(self.front.comparisons) < MOST_ROWS else 2]
-        named = {_title(each): each for each in (self.main, *kept)}
-        named[_title(self.main)] = self.main
+        named = {_title(each): each for each in (*self.front.comparisons, self.main)}
         return tuple(Comparison(title, each.scenario, each.estimates, each.notes) for title, each in named.items())
 
     def verdict(self) -> list[str]:
