@@ -15,7 +15,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aicompute.api import calibrate, compare, decode, estimate, load, prefill, rules, search, serving, supply, training, validate
+    from aicompute import plot as plot
+    from aicompute.api import (
+        calibrate,
+        compare,
+        decode,
+        estimate,
+        load,
+        prefill,
+        report,
+        rules,
+        search,
+        serving,
+        supply,
+        training,
+        validate,
+    )  # fmt: skip
     from aicompute.errors import AicomputeError
     from aicompute.money import breakeven, cost, makebuy
     from aicompute.sizing import size
@@ -36,7 +51,9 @@ __all__ = [
     "estimate",
     "load",
     "makebuy",
+    "plot",
     "prefill",
+    "report",
     "rules",
     "search",
     "sensitivity",
@@ -67,9 +84,11 @@ def __getattr__(name: str) -> Any:
             return version("aicompute")
         except PackageNotFoundError:
             return "unknown"
-    if name in _HOMES:
-        import importlib
+    import importlib
 
+    if name == "plot":
+        return importlib.import_module("aicompute.plot")
+    if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'aicompute' has no attribute {name!r}")
 
@@ -88,6 +107,6 @@ def _function(name: str) -> property:
     return property(lambda self: __getattr__(name), lambda self, loaded: None)
 
 
-for _name in ("estimate", "search", "sweep"):
+for _name in ("estimate", "report", "search", "sweep"):
     setattr(_Package, _name, _function(_name))
 sys.modules[__name__].__class__ = _Package

@@ -27,13 +27,14 @@ from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, se
 if TYPE_CHECKING:
     from aicompute.report.calibration import CalibrationView
     from aicompute.report.judged import ValidationView
+    from aicompute.report.page.report import Report
     from aicompute.report.rules import RulesView
     from aicompute.report.search import SearchView
     from aicompute.report.supply import SupplyView
     from aicompute.search.mesh import Found
 
 __all__ = [
-    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "rules", "search",
+    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "report", "rules", "search",
     "serving", "supply", "training", "validate",
 ]  # fmt: skip
 
@@ -344,6 +345,67 @@ def supply(
 
     lib = changed(_library(specs, library), set)
     return SupplyView(exposure(lib, fleet_of(systems)))
+
+
+def report(
+    systems: Sequence[str],
+    *,
+    model: Any = None,
+    workload: Workload | WorkloadGrid | str | None = None,
+    site: Any = None,
+    stack: Any = None,
+    precision: Any = None,
+    utilisation: Any = None,
+    accelerators: Any = None,
+    equal: str | None = None,
+    plan: Mapping[str, Any] | None = None,
+    drafts: Any = None,
+    rent: Any = None,
+    samples: int = 400,
+    specs: Folders = (),
+    set: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+    watch: Callable[[str], None] | None = None,
+) -> Report:
+    """Two systems in pictures: a page with verdict, figures, tables and sliders, and the numbers behind them.
+
+    Parameters
+    ----------
+    systems : list of str   Two.
+    model, workload, site, stack, precision, utilisation, accelerators, equal, plan, drafts, rent, specs, set, library   As of `compare`.
+                            Of several sites the first is that of the answer; costs are shown at all.
+    samples : int           Draws behind the intervals, 2 to 1,000; the page holds them.
+    watch : callable        Is told what is being worked on.
+
+    Returns
+    -------
+    Report: ``save("report.html")``, ``verdict()``, and the parts, which `aicompute.plot` draws.
+
+    Raises
+    ------
+    AicomputeError
+        A name is unknown (the nearest is named), a value makes no sense, or there are not two systems.
+
+    Examples
+    --------
+    >>> made = report(["910c", "gb200"], workload=decode(tpot="50 ms"), samples=20)
+    >>> made.names, len(made.verdict())
+    (('CloudMatrix 384', 'GB200 NVL72'), 3)
+    """
+    from aicompute.report.page.asked import Asked
+    from aicompute.report.page.report import Report as Made
+
+    names = [systems] if isinstance(systems, str) else [str(name) for name in systems]
+    terms = {
+        "model": model, "site": site, "stack": stack, "precision": precision, "utilisation": utilisation, "accelerators": accelerators,
+        "rent": rent, "drafts": drafts,
+    }  # fmt: skip
+    if equal is not None and equal not in EQUAL:
+        raise UnknownNameError("value of equal", str(equal), EQUAL)
+    lib = _library(specs, library)
+    _refuse_twins(lib, names)
+    fixed = Options(equal=equal, samples=samples_of(samples))
+    return Made(Asked.of(Question(lib, tuple(names), terms, workload, plan or {}, set or {}, fixed)), watch)
 
 
 def load(

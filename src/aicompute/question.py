@@ -74,11 +74,21 @@ class Question:
         work = self.workload.at(place) if isinstance(self.workload, WorkloadGrid) else self.workload
         return replace(self, terms=terms, plan=plan, changes=changes, workload=work)
 
-    def answer(self) -> Comparison:
-        """The answer where nothing but the site is an array."""
-        work = one_workload(self.workload)
+    @property
+    def work(self) -> Workload:
+        """The workload where no field of it is an array."""
+        return one_workload(self.workload)
+
+    @property
+    def model(self) -> str:
+        """Id or alias of the model, the usual one for this kind of work where none is named."""
+        return str(self.terms["model"] or (TRAINED if self.work.is_training else SERVED))
+
+    @property
+    def options(self) -> Options:
+        """The terms as records, where nothing but the site is an array."""
         site, drafts = self.terms["site"], self.terms["drafts"]
-        options = replace(
+        return replace(
             self.fixed,
             sites=() if site is None else (site,) if isinstance(site, str) else tuple(map(str, site)),
             stack=self.terms["stack"],
@@ -89,8 +99,11 @@ class Question:
             rent=rent_of(self.terms["rent"], self.changed_library),
             drafts=() if drafts is None else (drafts_of(drafts),),
         )
-        model = self.terms["model"] or (TRAINED if work.is_training else SERVED)
-        comparison = compare_systems(self.changed_library, self.systems, str(model), work, options)
+
+    def answer(self) -> Comparison:
+        """The answer where nothing but the site is an array."""
+        options = self.options
+        comparison = compare_systems(self.changed_library, self.systems, self.model, self.work, options)
         kept = {"stack": options.stack, "plan": dict(options.plan), "rent": options.rent, "samples": options.samples}
         return replace(comparison, scenario={**comparison.scenario, **kept})
 

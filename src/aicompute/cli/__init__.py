@@ -15,6 +15,7 @@ from aicompute.errors import AicomputeError, nearest
 COMMANDS = {
     "compare": "Systems side by side on equal terms",
     "estimate": "One scenario in detail",
+    "report": "Two systems as one page of pictures and sliders",
     "search": "The best of all plans, and the front of any metrics",
     "size": "How many of what, where: for some work, or within limits",
     "sweep": "A grid or random points over any input, streamed to Parquet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 @click.argument("systems", nargs=-1, metavar="SYSTEM...")
 @scenario_options
 @click.option("--equal", metavar="WHAT", help="Equal accelerators, power, cost or flops; the last system sets how much.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer as well: .svg, .pdf or .png.")
 @common_options
-def command(systems: Sequence[str], scenario: Mapping[str, Any], equal: str | None, format: str, library: Library) -> None:
+def command(
+    systems: Sequence[str], scenario: Mapping[str, Any], equal: str | None, plot: Path | None, format: str, library: Library
+) -> None:
     """Compare SYSTEMs on equal terms.
 
     Two systems and nothing else give the headline: decode at four latencies, prefill, the whole service and training. Any option of the
-    scenario gives that scenario. Exit code 4: no system can do it.
+    scenario gives that scenario. --plot draws how many times better the first of the headline is, else where the time goes; it needs the
+    extra plot. Exit code 4: no system can do it.
 
     \b
     aicompute compare cloudmatrix-384 gb200-nvl72
@@ -35,7 +40,16 @@ def command(systems: Sequence[str], scenario: Mapping[str, Any], equal: str | No
 
     if not systems:
         raise UsageError("compare needs at least one system, such as cloudmatrix-384; 'aicompute specs list systems' names them")
-    show(api.compare(systems, **scenario, equal=equal, library=library), format)
+    if plot is None:
+        show(api.compare(systems, **scenario, equal=equal, library=library), format)
+        return
+    from aicompute import plot as figures
+
+    figures.check_target(plot, "--plot")
+    view = api.compare(systems, **scenario, equal=equal, library=library)
+    show(view, format)
+    figures.of_answer(view, plot)
+    click.echo(f"wrote {plot}", err=True)
 
 
 def show(view: Any, format: str) -> None:

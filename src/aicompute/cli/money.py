@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from aicompute.report.page import Page
+    from aicompute.report.money import Page
 
 Command = Callable[..., Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 from aicompute.decide.breakeven import AXES, BreakEven
 from aicompute.decide.costs import PARTS, CostTree
 from aicompute.estimate.result import Metric
+from aicompute.report.money import Page, record_of
 from aicompute.report.numbers import chance_text, percent, spread
-from aicompute.report.page import Page, record_of
 from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table, joined
 from aicompute.report.text import Cell

@@ -11,8 +11,8 @@ from aicompute.decide.currency import Exchange
 from aicompute.decide.offer import LISTED
 from aicompute.economics.capital import YEAR
 from aicompute.estimate.result import Metric, Origin
+from aicompute.report.money import Page, record_of
 from aicompute.report.numbers import percent, scale_of, spread
-from aicompute.report.page import Page, record_of
 from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.text import Cell

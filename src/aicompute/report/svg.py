@@ -108,6 +108,42 @@ class LogAxis:
         return []
 
 
+@dataclass(frozen=True)
+class LinearAxis:
+    """A linear axis from 0 at ``low`` to ``length`` at ``high``."""
+
+    low: float
+    high: float
+    length: float
+
+    def at(self, values: ArrayLike) -> np.ndarray:
+        """Where values stand.
+
+        Examples
+        --------
+        >>> LinearAxis(0.0, 4.0, 200.0).at([1.0, 4.0]).tolist()
+        [50.0, 200.0]
+        """
+        return np.asarray((np.asarray(values, dtype=float) - self.low) / (self.high - self.low) * self.length)
+
+    def ticks(self, most: int = 6) -> list[float]:
+        """Round numbers within the axis, at most so many.
+
+        Examples
+        --------
+        >>> LinearAxis(0.0, 2.3, 200.0).ticks(5)
+        [0.0, 0.5, 1.0, 1.5, 2.0]
+        """
+        raw = (self.high - self.low) / max(most - 1, 1)
+        power = 10.0 ** math.floor(math.log10(raw))
+        for step in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0):
+            first = math.ceil(self.low / (step * power) - 1e-9)
+            count = math.floor(self.high / (step * power) + 1e-9) - first + 1
+            if count <= most:
+                return [float(f"{(first + place) * step * power:.12g}") for place in range(count)]
+        return []
+
+
 def short(value: float) -> str:
     """A round number as an axis says it.
 
