@@ -62,10 +62,9 @@ def sweep(
                              Between the ends of a range counts (tp, devices, tokens of a prompt, layers) are rounded.
     system, model, site, stack, precision, utilisation, accelerators, drafts, rent, specs, set, library   As of `compare`.
     workload : Workload or str   What is no axis of it; fields that are arrays are axes. Default: decode.
-    plan : mapping           Numbers of the plan. Where they and the axes give it in full (training: dp, tp, pp, chunks, cp, ep,
-                             micro_batch, zero, recompute; else tp, dp, pp, ep with batch or sequences), millions of rows a second are
-                             found; a service then is one pool that prefills and decodes. Else the best plan is chosen at every point that
-                             could change it.
+    plan : mapping           Numbers of the plan. Where they and the axes give all (training: dp, tp, pp, chunks, cp, ep, micro_batch,
+                             zero, recompute; else tp, dp, pp, ep with batch or sequences), millions of rows a second are found; a service
+                             then is one pool that prefills and decodes. Else the best plan is chosen at every point that could change it.
     linked : sequence        Mappings of axes that move together.
     points, seed : int       So many random points instead of the grid: lists are drawn from, ranges evenly (or evenly in their logarithm).
     metrics : sequence       Keep only these and the objective. Default: all.

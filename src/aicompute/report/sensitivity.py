@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aicompute.errors import UnknownNameError
+from aicompute.errors import AicomputeError, UnknownNameError
 from aicompute.report.front import STYLE, check_target
 from aicompute.report.numbers import display_of
 from aicompute.report.records import SCHEMA, as_json, clean
@@ -16,11 +16,10 @@ from aicompute.report.svg import NAMESPACE, element, label, shortened
 from aicompute.report.text import FORMATS, Cell, comma_separated
 from aicompute.report.views import Text
 from aicompute.search.sensitivity import Sensitivities, Sensitivity
-from aicompute.units import format_si, plain
+from aicompute.units import format_si, plain, si_unit
 
 SHOWN = 15
 """Values of a printed table and of a tornado."""
-_FIRST = ("cost_per_token", "tokens_per_s_per_accelerator")
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,9 +31,8 @@ class SensitivityView:
 
     @property
     def metric(self) -> str:
-        """The metric that is shown: the first asked for, else cost or rate."""
-        known = self.answer.metrics
-        return next((name for name in _FIRST if name in known and len(known) > 1), next(iter(known)))
+        """The metric that is shown: the first asked for, else cost."""
+        return next(iter(self.answer.metrics))
 
     def by(self, metric: str, *, ranges: bool = False) -> list[Sensitivity]:
         """Largest first: by elasticity, or by what the ranges make of the metric."""
@@ -64,7 +62,8 @@ class SensitivityView:
         names = {name: display_of(name).key for name in a.metrics}
         found = [
             {
-                "address": one.address, "value": one.value.value, "low": one.value.low, "high": one.value.high, "unit": one.value.unit,
+                "address": one.address, "value": one.value.value, "low": one.value.low, "high": one.value.high,
+                "unit": si_unit(one.value.unit) or "1",
                 "kind": one.value.kind, "source": one.value.source,
                 **{part: {names[n]: v for n, v in getattr(one, part).items()} for part in ("elasticity", "at_low", "at_high")},
                 **{part: {names[n]: v for n, v in getattr(one, part).items()} for part in ("halved", "doubled") if getattr(one, part)},
@@ -73,6 +72,7 @@ class SensitivityView:
         ]  # fmt: skip
         record = {
             "schema": SCHEMA, "systems": list(a.systems), "scenario": dict(a.scenario),
+            "units": {names[name]: display_of(name).unit if len(a.systems) == 1 else "1" for name in a.metrics},
             "metrics": {names[name]: value / display_of(name).size if len(a.systems) == 1 else value for name, value in a.metrics.items()},
             "sensitivities": found,
         }  # fmt: skip
@@ -83,7 +83,10 @@ class SensitivityView:
         """Draw the tornado, ``.svg``: what the range of each value makes of the metric."""
         target = Path(path)
         check_target(target)
-        target.write_text(tornado(self.answer, self.metric, self.top), encoding="utf-8")
+        try:
+            target.write_text(tornado(self.answer, self.metric, self.top), encoding="utf-8")
+        except OSError as error:
+            raise AicomputeError(f"{target}: cannot be written: {error.strerror}") from None
         return target
 
     def _csv(self) -> str:
@@ -91,7 +94,7 @@ class SensitivityView:
         a = self.answer
         parts = ("elasticity", "at_low", "at_high", "halved", "doubled")
         rows: list[list[Cell]] = [
-            [one.address, display_of(n).key, v.value, v.low, v.high, v.unit, *(getattr(one, part).get(n) for part in parts)]
+            [one.address, display_of(n).key, v.value, v.low, v.high, si_unit(v.unit) or "1", *(getattr(one, part).get(n) for part in parts)]
             for n in a.metrics
             for one in a.by(n)
             for v in (one.value,)
@@ -108,7 +111,7 @@ class SensitivityView:
         blocks: list[Table | Prose] = [Table(["value", "is", "elast.", "at low", "at high"], rows, _heading(a, metric))]
         counted = [one for one in a.found if max(map(abs, (*_of(one.halved, metric), *_of(one.doubled, metric), 0.0))) >= 5e-4]
         if counted:
-            cells = [[one.name, _value(one), _change(one.halved, metric), _change(one.doubled, metric)] for one in counted]
+            cells = [[one.name, _value(one), _change(one.halved, metric, one.value.value >= 2.0), _change(one.doubled, metric)] for one in counted]
             blocks.append(Table(["counted", "is", "halved", "doubled"], cells, "Whole numbers halved and doubled, the plan chosen again"))
         rest = sum(abs(one.elasticity[metric]) >= 5e-4 for one in a.found) - len(largest)
         said = f"{len(a.found)} spec values are read" + (f"; {rest} more matter less than these" if rest > 0 else "")
@@ -150,8 +153,9 @@ def _of(part: Any, metric: str) -> list[float]:
     return [part[metric]] if metric in part else []
 
 
-def _change(part: Any, metric: str) -> str:
-    return _percent(part[metric]) if metric in part else "no plan"
+def _change(part: Any, metric: str, there: bool = True) -> str:
+    """What a finite change does; a single one cannot be halved."""
+    return _percent(part[metric]) if metric in part else "no plan" if there else "-"
 
 
 _WIDTH, _ROW, _LABEL, _TOP = 720.0, 26.0, 300.0, 76.0

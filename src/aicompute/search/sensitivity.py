@@ -16,6 +16,7 @@ from aicompute.estimate.recorded import address, values_read
 from aicompute.estimate.result import METRICS
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
+from aicompute.search import best
 from aicompute.search.compare import Options, choose
 from aicompute.search.explain import Run
 from aicompute.specs import Library, Spec, Value
@@ -24,6 +25,8 @@ STEP = 1e-3
 """Share by which a value is moved each way: small against any bend, large against rounding."""
 COUNTED = ("domain", "devices", "accelerators", "usable", "limits.chunk", "limits.sequences")
 """Ends of paths whose values are whole numbers: they are halved and doubled, and the plan is chosen again."""
+FIRST = ("cost_per_token", "tokens_per_s_per_accelerator")
+"""Metrics that come first where none is asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def sensitivities(
     lib : Library
     systems : sequence     One or two.
     model, w, options      As of `compare.estimate_system`.
-    metrics : sequence     Empty: all that both have.
+    metrics : sequence     In this order; empty: all that both have.
     finite : bool          Halve and double what is counted too; a plan is chosen for each.
 
     Raises
@@ -107,15 +110,19 @@ def _of_system(
 ) -> Sensitivities:
     site = o.sites[0] if o.sites else None
     s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, o.used(w), o.rent)
+    best.check_overrides(o.plan, best.TRAINING_KEYS if w.is_training else best.SERVING_KEYS, w.kind)
+    if not s.eligible:
+        raise InfeasibleError(f"{s.system.id}: the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only")
     r = standing(s)
     plan, run, _ = choose(s, r, w, o)
     if run is None:
         raise InfeasibleError(f"{s.system.id}: {plan['reason']}")
     values = values_read(s)
-    names = [name for name in run(r).metrics if name in METRICS and (not metrics or name in metrics)]
-    unknown = [name for name in metrics if name not in names]
+    known = [name for name in run(r).metrics if name in METRICS]
+    unknown = [name for name in metrics if name not in known]
     if unknown:
-        raise UsageError(f"{', '.join(unknown)}: no such metric in this scenario, which has {', '.join(run(r).metrics)}")
+        raise UsageError(f"{', '.join(unknown)}: no such metric in this scenario, which has {', '.join(known)}")
+    names = list(dict.fromkeys(metrics or [*(name for name in FIRST if name in known), *known]))
     base, (low, high, at_low, at_high) = _differences(s, run, values, names)
     found = []
     for place, (key, (_, path, value)) in enumerate(values.items()):
@@ -126,7 +133,7 @@ def _of_system(
         if path.endswith(COUNTED):
             elasticity = dict.fromkeys(names, 0.0)
             if finite:
-                halved, doubled = (_chosen_again(s, w, o, key, value.value * factor, base) for factor in (0.5, 2.0))
+                halved, doubled = (_chosen_again(s, w, o, key, float(np.floor(value.value * factor)), base) for factor in (0.5, 2.0))
         found.append(Sensitivity(key, value, elasticity, below, above, halved, doubled))
     scenario = {"model": s.model.id, "workload": w.kind, "stack": s.stack.id, "site": s.site.id, "accelerators": s.accelerators}
     return Sensitivities((s.system.id,), scenario, base, tuple(found))

@@ -242,8 +242,13 @@ def _levels(lib: Library, s: Scene, kind: str, axis: Axis) -> Levels:
     units = tuple(_unit(s, target) for target in targets)
     columns = tuple(map(column_of, axis.names))
 
+    known: dict[tuple[int, str], float] = {}
+
     def number(place: int, value: Any) -> float:
-        return _number(lib, s, kind, axis.names[place], targets[place], value)
+        key = place, repr(value)
+        if key not in known:
+            known[key] = _number(lib, s, kind, axis.names[place], targets[place], value)
+        return known[key]
 
     if axis.ranges:
         ends = tuple((number(k, r.low), number(k, r.high)) for k, r in enumerate(axis.ranges))

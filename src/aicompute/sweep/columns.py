@@ -14,8 +14,7 @@ from aicompute.estimate.result import METRICS
 from aicompute.sweep.cases import Case
 from aicompute.sweep.design import Design, column_of
 from aicompute.sweep.table import Column, Table, Words, length, words
-from aicompute.unit_table import FACTORS
-from aicompute.units import factor_of
+from aicompute.units import si_unit
 
 
 @dataclass(frozen=True)
@@ -93,19 +92,3 @@ def _column(column: Column | None, kind: str, size: int) -> Column:
     if isinstance(column, Words):
         raise TypeError("words where numbers belong")
     return np.asarray(column, {"condition": bool, "place": np.int64}.get(kind, np.float64))
-
-
-def si_unit(unit: str) -> str:
-    """The SI unit of what people give in some unit; empty for a plain number.
-
-    Examples
-    --------
-    >>> si_unit("TB/s"), si_unit("USD/kWh"), si_unit("1/year"), si_unit("1")
-    ('B/s', 'USD/J', '1/s', '')
-    """
-    if unit in ("", "1"):
-        return ""
-    signature = factor_of(unit)[1]
-    same = [name for name, (factor, other) in FACTORS.items() if factor == 1.0 and other == signature]
-    head = "1/s" if signature == "1/time" else unit
-    return head if head in same or signature == "1/time" else next(iter(same), unit)

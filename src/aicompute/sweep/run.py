@@ -25,7 +25,7 @@ from aicompute.sweep.cases import Case
 from aicompute.sweep.columns import Heading, filled
 from aicompute.sweep.design import Design
 from aicompute.sweep.rows import Block, rows_of
-from aicompute.sweep.table import Table, best_rows
+from aicompute.sweep.table import Table, best_rows, length
 
 WAITING = 3
 """Blocks under way for each worker: none idles, and memory stays bounded."""
@@ -77,6 +77,8 @@ def found_of(work: Work) -> Found:
     wanted = (*work.metrics, work.objective) if work.metrics else ()
     table = rows_of(_known[work.key], work.block, wanted, work.seed)
     table["row"] = np.arange(work.block.start + work.block.first, work.block.start + work.block.last)
+    if length(table) != work.block.rows:
+        raise AicomputeError(f"a worker found {length(table):,} rows where {work.block.rows:,} were asked for: it runs another version")
     feasible = int(table["feasible"].sum())  # type: ignore[union-attr]
     table = filled(table, work.columns)
     if work.top is not None:

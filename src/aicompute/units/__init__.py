@@ -12,7 +12,7 @@ from aicompute.units.closed_list import closed_table
 from aicompute.units.dimensions import DIMENSIONS, Dimension, check_unit, describe
 from aicompute.units.factors import DEFINITIONS, factor_of, from_unit, registry, signature, to_unit
 from aicompute.units.reading import names_currency, parse, split
-from aicompute.units.writing import format_si, plain
+from aicompute.units.writing import format_si, plain, si_unit
 
 __all__ = [
     "DEFINITIONS",
@@ -28,6 +28,7 @@ __all__ = [
     "parse",
     "plain",
     "registry",
+    "si_unit",
     "signature",
     "split",
     "to_unit",

@@ -62,6 +62,22 @@ def plain(value: float, digits: int = 3) -> str:
     return f"{float(f'{value:.{digits}g}'):.12f}".rstrip("0").rstrip(".")
 
 
+def si_unit(unit: str) -> str:
+    """The SI unit of what people give in some unit; empty for a plain number.
+
+    Examples
+    --------
+    >>> si_unit("TB/s"), si_unit("USD/kWh"), si_unit("1/year"), si_unit("1")
+    ('B/s', 'USD/J', '1/s', '')
+    """
+    if unit in ("", "1"):
+        return ""
+    signature = factor_of(unit)[1]
+    same = [name for name, (factor, other) in FACTORS.items() if factor == 1.0 and other == signature]
+    head = "1/s" if signature == "1/time" else unit
+    return head if head in same or signature == "1/time" else next(iter(same), unit)
+
+
 def _time_unit(seconds: float) -> str:
     """The unit in which people say so many seconds."""
     for unit, least in (("year", 2.0), ("day", 2.0), ("h", 2.0), ("min", 2.0)):
