@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # measure.py and cases.py lie be
 
 
 def pytest_addoption(parser):
-    parser.addoption("--large", action="store_true", help="sweep 1e8 rows instead of 1e7, and 1e7 rows in the fit of cost against rows")
+    parser.addoption("--large", action="store_true", help="sweep 1e8 rows instead of 1e7")
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):

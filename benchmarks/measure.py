@@ -1,4 +1,4 @@
-"""How things are measured here: CPU time, the least of several rounds, ratios taken in the same minute, and what the machine can do at most."""
+"""How things are measured: CPU time, the least of several rounds, ratios taken in the same minute, and what the machine can do at most."""
 
 import os
 import platform
@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from aicompute.program import _power
 
 ROWS = 8192
 LOOP = 1_500_000
@@ -62,12 +64,14 @@ def peak_resident():
 
 
 def operation_seconds(name, rows=ROWS, rounds=20):
-    """Least CPU seconds an element of one NumPy operation on arrays that stay in the cache, written into a third."""
+    """Least CPU seconds an element of one operation on arrays that stay in the cache, written into a third."""
     draw = np.random.default_rng(0)
     first, second, out = draw.uniform(0.5, 2.0, rows), draw.uniform(0.5, 2.0, rows), np.empty(rows)
     condition, logical = first > 1.0, np.empty(rows, bool)
-    function = getattr(np, name)
-    if name == "where":
+    function = _power if name == "power" else getattr(np, name)
+    if name == "power":
+        arguments, options = (first, second), {}
+    elif name == "where":
         arguments, options = (condition, first, second), {}
     elif name.startswith("logical"):
         arguments, options = (condition, condition)[: function.nin], {"out": logical}
@@ -89,7 +93,7 @@ def cache_bound():
 
 
 def arithmetic_bound():
-    """Floating-point operations a second of a matrix product, for each second of CPU time: what the core could do on data it need not fetch."""
+    """Floating-point operations a second of CPU time of a matrix product: what a core does with data that it need not fetch."""
     size = 384
     a = np.random.default_rng(0).uniform(size=(size, size))
     return 2.0 * size**3 / least(lambda: a @ a, rounds=15)[0]

@@ -1,7 +1,7 @@
 """The table of README.md from results: `python benchmarks/table.py RESULTS.json [MORE.json …]`.
 
-RESULTS.json is what `pytest benchmarks --benchmark-json RESULTS.json` writes. A benchmark that says what it measured (``extra_info["table"]``)
-has a line for each of its answers; of the others stand the least time and their ratio.
+RESULTS.json is what `pytest benchmarks --benchmark-json RESULTS.json` writes. A benchmark that says what it measured
+(``extra_info["table"]``) has a line for each of its answers; of the others stand the least time and their ratio.
 """
 
 import json

@@ -20,5 +20,6 @@ def test_space(benchmark, row, place):
     seconds, loop = least(lambda: search_plans(lib, system, model, work, wanted), plain_loop, rounds=3)
     benchmark.pedantic(search_plans, (lib, system, model, work, wanted), rounds=1)
     rate = f"{seconds:.2f} s, {answer.valid / seconds / 1e6:.1f} million valid plans/s"
-    row(f"search: {name}, {answer.valid:,} valid of {answer.enumerated:,}", rate, TARGETS[place], f"{seconds / loop:.1f} loops (limit {LOOPS:g})")
+    what = f"search: {name}, {answer.valid:,} valid of {answer.enumerated:,}"
+    row(what, rate, TARGETS[place], f"{seconds / loop:.1f} loops (limit {LOOPS:g})")
     assert seconds <= LOOPS * loop

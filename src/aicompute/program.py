@@ -215,7 +215,7 @@ def _name(value: Operand) -> str:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """A power by way of the logarithm, in two thirds of the time; where that has no answer (a base below zero, 0⁰, 1^∞), as NumPy has it."""
+    """A power by way of the logarithm, in two thirds of the time; as NumPy has it where that fails (a base below zero, 0⁰, 1^∞)."""
     found = np.multiply(np.log(base), exponent)
     np.exp(found, out=found)
     return np.power(base, exponent) if np.isnan(found.min()) else found
@@ -224,7 +224,9 @@ def _power(base: Any, exponent: Any) -> Any:
 def _function(name: str, made: tuple[list[str], dict[str, Any]]) -> Body:
     """A Python function of generated lines; they hold nothing but names of operations, places and numbers."""
     lines, constants = made
-    space: dict[str, Any] = {**vars(np), **({"power": _power} if name == "body" else {}), "inf": float("inf"), "nan": float("nan"), **constants}
+    space: dict[str, Any] = {**vars(np), "inf": float("inf"), "nan": float("nan"), **constants}
+    if name == "body":  # what varies along no axis may be plain numbers
+        space["power"] = _power
     exec(compile(f"def {name}(given, buffers):\n    " + "\n    ".join(lines), f"<{name}>", "exec"), space)
     made_function: Body = space[name]
     return made_function
