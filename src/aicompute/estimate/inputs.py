@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Protocol as TypingProtocol
@@ -94,8 +94,10 @@ class Sampler:
             joint = self._joint(spec, path)
             if joint is None and self.count <= _FEW:
                 self._draws[key] = _own_draws(found, self.seed, key, self.count)
+            elif joint is None:
+                self._draws[key] = _shared((self.seed, self.count, found.unit, key), lambda: spread_draws(found, self.normal(key)))
             else:
-                self._draws[key] = spread_draws(found, self.normal(key) if joint is None else joint)
+                self._draws[key] = spread_draws(found, joint)
             self.used[f"{spec.id}.{path}"] = found
         return self._draws[key]
 
@@ -133,6 +135,22 @@ def _own_draws(value: Value, seed: int, key: str, count: int) -> np.ndarray:
     drawn = spread_draws(value, _normal.__wrapped__(seed, key, count))
     drawn.flags.writeable = False
     return drawn
+
+
+SHARED_BYTES = 100e6
+"""Draws that are kept for the next system, which has many facts in common with the last."""
+_kept: dict[tuple[object, ...], np.ndarray] = {}
+
+
+def _shared(key: tuple[object, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Draws, made once as long as there is room; nobody may write into them."""
+    if key not in _kept:
+        made = make()
+        made.flags.writeable = False
+        if (len(_kept) + 1) * made.nbytes > SHARED_BYTES:
+            _kept.pop(next(iter(_kept), ()), None)
+        _kept[key] = made
+    return _kept[key]
 
 
 @cache
