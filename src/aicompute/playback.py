@@ -87,4 +87,6 @@ def _line(value: Recorded, arguments: Sequence[str]) -> str:
         return f"{arguments[0]} {_SIGNS[value.operation]} {arguments[1]}"
     if value.axes:
         return f"np.{value.operation}({', '.join(arguments)})"
+    if value.operation not in _SINGLE:
+        raise TypeError(f"{value.operation} cannot be played back")
     return _SINGLE[value.operation].format(*arguments)

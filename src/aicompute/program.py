@@ -215,7 +215,7 @@ def _name(value: Operand) -> str:
 
 def _power(base: Any, exponent: Any) -> Any:
     """A power by way of the logarithm, in two thirds of the time; as NumPy has it where that fails (a base below zero, 0⁰, 1^∞)."""
-    found = np.multiply(np.log(base), exponent)
+    found = np.asarray(np.multiply(np.log(base), exponent))
     np.exp(found, out=found)
     return np.power(base, exponent) if np.isnan(found.min()) else found
 

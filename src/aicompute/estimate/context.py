@@ -245,7 +245,7 @@ def changed_scene(s: Scene, values: Mapping[str, float]) -> Scene:
         own = {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
         if own:
             parts[role] = spec.changed(own)
-    return replace(s, memo={}, **parts)
+    return replace(s, memo={}, origin=None, **parts)
 
 
 def standing(s: Scene) -> Records:

@@ -32,6 +32,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Fields of a workload that may vary; latency targets are no input of a formula, they choose."""
 TRAINING_PLAN = tuple(f.name for f in fields(TrainingPlan) if f.name != "expert_tp")
+AS_TENSOR = -1.0
+"""A number of ``etp``, the ranks that share an expert: as many as those that share a layer, tp."""
 SERVING_PLAN = ("tp", "dp", "pp", "ep", "sequences", "drafts")
 """Numbers of a plan; ``sequences`` are those of an engine at a time, of a prefill engine the prompts of a batch. Instead of them ``batch``
 may stand, the sequences of an accelerator."""
@@ -121,7 +123,7 @@ def recorded(s: Scene, w: Workload, plan: Mapping[str, float], varying: Mapping[
     t = tape or Tape()
     given: dict[str, Any] = {name: t.input(name, axes) for name, axes in varying.items()}
     known = (*(TRAINING_PLAN if w.is_training else SERVING_PLAN), *FIELDS[w.kind], *TERMS)
-    strangers = [name for name in given if name not in known and name != "batch" and "/" not in name]
+    strangers = [name for name in given if name not in known and name != ("etp" if w.is_training else "batch") and "/" not in name]
     missing = [name for name in (TRAINING_PLAN if w.is_training else SERVING_PLAN) if name not in plan and name not in given]
     if "batch" in plan or "batch" in given:
         missing = [name for name in missing if name != "sequences"]
@@ -158,6 +160,8 @@ def _outcome(s: Scene, r: Records, w: Workload, numbers: Mapping[str, Any]) -> e
 
 
 def training_plan_of(numbers: Mapping[str, Any]) -> TrainingPlan:
-    """A training plan from its numbers; experts are split over the tensor ranks where their group leaves room for it."""
-    ranks = expert_tensor_ranks(numbers["tp"], numbers["ep"], numbers["dp"] * numbers["cp"])
-    return TrainingPlan(**{name: numbers[name] for name in TRAINING_PLAN}, expert_tp=numbers.get("expert_tp", ranks))
+    """A training plan from its numbers; without ``etp`` experts are split over the tensor ranks where their group leaves room for it."""
+    ranks = numbers["etp"] if "etp" in numbers else expert_tensor_ranks(numbers["tp"], numbers["ep"], numbers["dp"] * numbers["cp"])
+    if isinstance(ranks, float) and ranks == AS_TENSOR:
+        ranks = numbers["tp"]
+    return TrainingPlan(**{name: numbers[name] for name in TRAINING_PLAN}, expert_tp=ranks)

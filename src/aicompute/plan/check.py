@@ -15,7 +15,8 @@ SERVING_FAULTS = (
 """What `serving_faults` looks for, in its order."""
 TRAINING_FAULTS = (
     "tp x cp x pp x dp is more than the devices", "tp does not divide the heads", "pp x chunks is more than the layers",
-    "ep does not divide the experts or the ranks", "dp x micro-batch is more than the batch", "cp is more than the tokens",
+    "ep does not divide the experts, or ep x etp the ranks", "dp x micro-batch is more than the batch", "cp is more than the tokens",
+    "tp or etp is more than the scale-up domain",
 )  # fmt: skip
 """What `training_faults` looks for, in its order."""
 
@@ -43,16 +44,17 @@ def serving_faults(plan: Mapping[str, Array], devices: Array, heads: int, layers
 
 
 def training_faults(
-    plan: Mapping[str, Array], devices: Array, heads: int, layers: int, experts: int, sequence: Array, batch: Array
+    plan: Mapping[str, Array], devices: Array, heads: int, layers: int, experts: int, sequence: Array, batch: Array, window: int
 ) -> tuple[Mask, ...]:
     """Conditions under which a training step cannot be laid out.
 
     Parameters
     ----------
-    plan : mapping                     tp, cp, pp, dp, ep, chunks and micro_batch, shape (...) [1].
+    plan : mapping                     tp, cp, pp, dp, ep, etp, chunks and micro_batch, shape (...) [1].
     devices : shape (...)              That may work [1].
     heads, layers, experts : int       Of the model; experts are the routed ones, 0 of a dense model.
     sequence, batch : shape (...)      Tokens a sequence; sequences a step [1].
+    window : int                       Devices of the scale-up domain.
 
     Returns
     -------
@@ -60,17 +62,18 @@ def training_faults(
 
     Examples
     --------
-    >>> plan = {"tp": 8.0, "cp": 1.0, "pp": 4.0, "dp": 4.0, "ep": 1.0, "chunks": 1.0, "micro_batch": 1.0}
-    >>> [bool(fault) for fault in training_faults(plan, 64.0, 64, 80, 0, 4096.0, 512.0)]
-    [True, False, False, False, False, False]
+    >>> plan = {"tp": 8.0, "cp": 1.0, "pp": 4.0, "dp": 4.0, "ep": 1.0, "etp": 1.0, "chunks": 1.0, "micro_batch": 1.0}
+    >>> [bool(fault) for fault in training_faults(plan, 64.0, 64, 80, 0, 4096.0, 512.0, 8)]
+    [True, False, False, False, False, False, False]
     """
     tp, cp, pp, dp, ep, chunks = (plan[name] for name in ("tp", "cp", "pp", "dp", "ep", "chunks"))
     last = (pp - 1.0) * most_layers(layers * 1.0, pp, chunks) >= layers
     return (
         tp * cp * pp * dp > devices,
         np.not_equal(heads % tp, 0.0),
-        (pp * chunks > layers) | ((pp > 1.0) & last),
-        np.not_equal((experts or 1) % ep, 0.0) | np.not_equal((dp * cp * tp) % ep, 0.0),
+        (pp > layers) | ((pp > 1.0) & ((pp * chunks > layers) | last)),
+        np.not_equal((experts or 1) % ep, 0.0) | np.not_equal((dp * cp * tp) % (ep * plan["etp"]), 0.0),
         dp * plan["micro_batch"] > batch,
         cp > sequence,
+        np.greater(tp, window) | np.greater(plan["etp"], window),
     )

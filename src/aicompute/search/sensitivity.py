@@ -112,7 +112,8 @@ def _of_system(
     s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, o.used(w), o.rent)
     best.check_overrides(o.plan, best.TRAINING_KEYS if w.is_training else best.SERVING_KEYS, w.kind)
     if not s.eligible:
-        raise InfeasibleError(f"{s.system.id}: the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only")
+        vendors = ", ".join(s.site.get("eligible.vendors"))
+        raise InfeasibleError(f"{s.system.id}: the terms of site {s.site.id} hold for chips of {vendors} only")
     r = standing(s)
     plan, run, _ = choose(s, r, w, o)
     if run is None:

@@ -53,6 +53,10 @@ class Spec:
     _looked_up: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What stood at the paths asked for; `data` is read-only."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to other processes without what was looked up."""
+        return Spec, (self.kind, self.id, self.path, self.data)
+
     @property
     def name(self) -> str:
         """The name people use."""

@@ -15,7 +15,7 @@ from aicompute.arguments import accelerators_of, drafts_of, plan_of, rent_of, sh
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.context import ROLES, Scene, changed_scene, scene
 from aicompute.estimate.inputs import runnable
-from aicompute.estimate.recorded import FIELDS, SERVING_PLAN, TERMS, TRAINING_PLAN, address, recorded, values_read
+from aicompute.estimate.recorded import AS_TENSOR, FIELDS, SERVING_PLAN, TERMS, TRAINING_PLAN, address, recorded, values_read
 from aicompute.estimate.workload import Workload
 from aicompute.search import best
 from aicompute.search.compare import Options
@@ -100,8 +100,8 @@ class Case:
     """Axes that formulas take as arrays."""
     flat: bool
     """The plan is given in full; else it is chosen at each level of the slow axes."""
-    drafts: tuple[float, ...]
-    """Draft tokens to try where they are not given, the better of them counts; empty where they are, or mean nothing."""
+    tries: tuple[Mapping[str, float], ...]
+    """Numbers of the plan that are not given and have few values, draft tokens or ranks that share an expert: the better one counts."""
     random: bool
     rows: int
     barred: str = ""
@@ -189,11 +189,21 @@ def _case(
     plan = _complete(s, kind, options, targets, plan_of({name: value for name, value in design.plan.items() if name == "sequences"}))
     slow, fast = _sorted(s, work, plan, levels)
     count = rows if rows is not None else math.prod(axis.size for axis in levels)
-    tried = () if work.is_training or "drafts" in names else (0.0,) if kind == "prefill" else tuple(drafts_worth_trying(s, options.drafts))
-    drafts = tried if plan is not None else ()
+    tries = _tries(s, kind, options, targets) if plan is not None else ()
     columns = {"system": s.system.id, **{name: _word(value) for name, value in words.items() if name != "system"}}
     barred = "" if s.eligible else f"the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only"
-    return Case(columns, s, work, plan or {}, options, slow, fast, plan is not None, drafts, design.points is not None, count, barred)
+    return Case(columns, s, work, plan or {}, options, slow, fast, plan is not None, tries, design.points is not None, count, barred)
+
+
+def _tries(s: Scene, kind: str, o: Options, axes: Sequence[str]) -> tuple[Mapping[str, float], ...]:
+    """What is tried of a plan that is given in full but for these."""
+    if kind == "training":
+        known = "etp" in axes or "etp" in o.plan
+        experts = bool(s.model.get("num_moe_layers", 0))
+        return ({},) if known else ({"etp": 1.0}, {"etp": AS_TENSOR}) if experts else ({"etp": 1.0},)
+    if "drafts" in axes:
+        return ({},)
+    return tuple({"drafts": n} for n in ((0.0,) if kind == "prefill" else drafts_worth_trying(s, o.drafts)))
 
 
 def _word(value: Any) -> str:
@@ -266,7 +276,7 @@ def _levels(lib: Library, s: Scene, kind: str, axis: Axis) -> Levels:
 def _target(lib: Library, s: Scene, kind: str, name: str) -> str:
     """What a name sets."""
     short = plain_name(name)
-    plans = TRAINING_PLAN if kind == "training" else tuple(n for n in SERVING_PLAN if n != "drafts" or kind != "prefill")
+    plans = (*TRAINING_PLAN, "etp") if kind == "training" else tuple(n for n in SERVING_PLAN if n != "drafts" or kind != "prefill")
     known = (*plans, *_fields(kind), *TERMS) if kind != "prefill" else (*plans, *_fields(kind)[:-1], *TERMS)
     if short in known:
         return short

@@ -50,8 +50,8 @@ def headings(design: Design, cases: Sequence[Case]) -> dict[str, Heading]:
         raise UsageError(f"{', '.join(dict.fromkeys(absent))}: no such metric in a {kinds} scenario, which has {', '.join(known)}")
     wanted = known if not design.metrics else [name for name in known if name in (*design.metrics, design.objective)]
     found |= {name: Heading("number", "" if METRICS[name][0] == "1" else METRICS[name][0]) for name in wanted}
-    if any(case.flat and len(case.drafts) and case.work.kind != "prefill" for case in cases):
-        found["drafts"] = Heading("number")
+    tried = {name for case in cases if case.work.kind != "prefill" for each in case.tries for name in each}
+    found |= {name: Heading("number") for name in ("drafts", "etp") if name in tried}
     if not all(case.flat for case in cases):
         found["plan"] = Heading("words")
     return found | {"row": Heading("place")}

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from aicompute.errors import PlanError
 from aicompute.estimate.context import Records, Scene, records, standing
 from aicompute.estimate.inputs import read_value
-from aicompute.estimate.recorded import FIELDS, TERMS, address, scene_program
+from aicompute.estimate.recorded import AS_TENSOR, FIELDS, TERMS, address, scene_program
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
 from aicompute.plan.check import SERVING_FAULTS, TRAINING_FAULTS, serving_faults, training_faults
 from aicompute.search.compare import choose
+from aicompute.search.training_plans import job_of, runnable_axes
 from aicompute.specs import Spec
 from aicompute.sweep.cases import Case
 from aicompute.sweep.design import TARGETS
@@ -211,14 +212,15 @@ def _given(
     shape: tuple[int, ...],
     metrics: Sequence[str],
 ) -> dict[str, Any]:
-    """Under plans that are given in full: one program for all rows, or one for each number of draft tokens of which the better counts."""
+    """Under plans that are given in full: one program for all rows, or one for each of the few things to try; the better counts."""
     anew = {target for axis in case.slow for target in axis.targets}
     s = case.scene_with({name: value for name, value in fixed.items() if name in anew}) if anew else case.scene
     numbers = {name: value for name, value in fixed.items() if name not in anew}
     varying = {name: bits for name, bits in {**dict.fromkeys(numbers, 0), **axes}.items() if name not in TARGETS}
     wanted = (*metrics, "memory_share", "ttft", "tpot", _RATE) if metrics else None
     best: dict[str, Any] = {}
-    for plan in [{**case.plan, "drafts": n} for n in case.drafts] or [dict(case.plan)]:
+    for tried in case.tries:
+        plan = {**case.plan, **tried}
         program = scene_program(s, case.work, plan, varying, wanted)
         everything = {**plan, **numbers, **arrays}
         given = {name: everything[name] for name in program.inputs}
@@ -228,9 +230,10 @@ def _given(
             most = everything.get(name, getattr(case.work, name))
             if most is not None and name in found:
                 faults.append((f"{name} above its target", found[name] > most * (1.0 + 1e-9)))
-        one = {**_judged(found, faults, shape), **({"drafts": plan["drafts"]} if case.drafts else {})}
+        shown = {name: everything["tp"] if value == AS_TENSOR else value for name, value in tried.items()}
+        one = {**_judged(found, faults, shape), **shown}
         best = _better(best, one) if best else one
-    return {name: value for name, value in best.items() if not metrics or name in (*metrics, "feasible", "reason", "drafts")}
+    return {name: value for name, value in best.items() if not metrics or name in (*metrics, "feasible", "reason", "drafts", "etp")}
 
 
 def _better(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,9 +250,11 @@ def _layout_faults(s: Scene, w: Workload, given: Mapping[str, Any]) -> list[tupl
     if not w.is_training:
         return list(zip(SERVING_FAULTS, serving_faults(given, place.devices, arch.num_heads, arch.num_layers), strict=True))
     sequence, batch = (given.get(name, getattr(w, name)) for name in ("sequence_length", "global_batch"))
-    experts = arch.num_experts if arch.num_moe_layers else 0
-    found = training_faults(given, place.devices, arch.num_heads, arch.num_layers, experts, sequence, batch)
-    return list(zip(TRAINING_FAULTS, found, strict=True))
+    experts, window = arch.num_experts if arch.num_moe_layers else 0, job_of(s, standing(s), w).window
+    plan = {**given, "etp": given["tp"]} if np.ndim(given["etp"]) == 0 and given["etp"] == AS_TENSOR else given
+    found = training_faults(plan, place.devices, arch.num_heads, arch.num_layers, experts, sequence, batch, window)
+    able = [~np.isin(given[name], values) for name, values in runnable_axes(s).items() if name in given]
+    return [*zip(TRAINING_FAULTS, found, strict=True), *(("the stack cannot run it", fault) for fault in able)]
 
 
 def _judged(metrics: Mapping[str, Any], faults: Sequence[tuple[str, Any]], shape: tuple[int, ...]) -> dict[str, Any]:

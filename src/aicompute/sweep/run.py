@@ -61,7 +61,7 @@ def works(design: Design, cases: Sequence[Case], columns: Mapping[str, Heading],
     for block in blocks:
         if block.case not in packed:
             case = cases[block.case]
-            bare = replace(case, scene=replace(case.scene, memo={}))
+            bare = replace(case, scene=replace(case.scene, memo={}, origin=None))
             data = zlib.compress(pickle.dumps(bare), 1)
             packed = {block.case: (hashlib.blake2b(data, digest_size=12).hexdigest(), data)}
         key, data = packed[block.case]
