@@ -165,7 +165,8 @@ class Tape:
 
 def _plain(operand: Operand) -> Operand:
     """A number as Python knows it."""
-    if isinstance(operand, np.generic) or (isinstance(operand, np.ndarray) and operand.ndim == 0):  # float64 is a float, but not written as one
+    # NumPy's float64 is a float too, but is not written as one
+    if isinstance(operand, np.generic) or (isinstance(operand, np.ndarray) and operand.ndim == 0):
         return operand.item()
     if isinstance(operand, (Recorded, float, int)):
         return operand

@@ -102,6 +102,8 @@ def sensitivities(
     if len(each) == 2:
         base, found = _ratio(each[0], each[1])
         identifiers = (each[0].systems[0], each[1].systems[0])
+        pairs = {name: (value, each[1].scenario[name]) for name, value in scenario.items()}
+        scenario = {name: one if one == other else [one, other] for name, (one, other) in pairs.items()}
     return Sensitivities(identifiers, scenario, base, tuple(found.values()))
 
 
@@ -112,7 +114,8 @@ def _of_system(
     s = scene(lib, system, model, w.kind, site, o.stack, o.precision, o.accelerators, o.used(w), o.rent)
     best.check_overrides(o.plan, best.TRAINING_KEYS if w.is_training else best.SERVING_KEYS, w.kind)
     if not s.eligible:
-        raise InfeasibleError(f"{s.system.id}: the terms of site {s.site.id} hold for chips of {', '.join(s.site.get('eligible.vendors'))} only")
+        vendors = ", ".join(s.site.get("eligible.vendors"))
+        raise InfeasibleError(f"{s.system.id}: the terms of site {s.site.id} hold for chips of {vendors} only")
     r = standing(s)
     plan, run = choose(s, r, w, o)
     if run is None:
