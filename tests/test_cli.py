@@ -88,7 +88,7 @@ def test_unknown_commands_name_the_nearest() -> None:
     assert done.returncode == 2
     assert "unknown command 'compar'; did you mean 'compare'?" in done.stderr
     assert done.stdout == ""
-    assert "there are compare, estimate, search, validate, calibrate, specs" in run("xyzzy").output
+    assert "there are compare, estimate, search, sweep, sensitivity, validate, calibrate, specs" in run("xyzzy").output
 
 
 def test_errors_are_one_line_without_traceback() -> None:

@@ -48,7 +48,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def design(**more: Any) -> Design:
-    return design_from(AXES, plan=PLAN, fixed={"tpot": "50 ms"}, **more)
+    return design_from(AXES, plan=PLAN, fixed={"tpot": "50 ms", "drafts": 0}, **more)
 
 
 def frame(folder: Path) -> Any:
