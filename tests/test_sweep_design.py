@@ -257,6 +257,15 @@ def test_axes_that_end_alike_are_told_apart() -> None:
     assert "scale-out" in shown
 
 
+def test_many_axes_fit_a_page() -> None:
+    """What all rows shown have in common is said once."""
+    axes: dict[Any, Any] = {"batch": [8, 16], "input_length": [1000, 2000], "site.electricity.price": ["x1"], "system.price.unit": ["x1"]}
+    axes |= {f"system.tiers.{tier}.bandwidth": ["x1"] for tier in ("scale-up", "scale-out")}
+    shown = str(ac.sweep({**axes, "accelerator.memory.bandwidth": ["x1"], "accelerator.power.tdp": ["x1"]}, plan=PLAN, **SYSTEM))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "all have: price 0.0826 USD/kWh, unit 3,100,000 USD, scale-up.bandwidth 900 GB/s," in " ".join(shown.split())
+
+
 def test_a_view_says_what_it_holds() -> None:
     found = ac.sweep({"batch": [8, 16, 4000]}, plan=PLAN, workload=ac.decode(tpot="50 ms"), **SYSTEM)
     assert len(found) == 3

@@ -131,7 +131,7 @@ def _unit(s: Scene, target: str) -> str:
         if spec.kind == kind and rest.startswith(f"{spec.id}."):
             found = spec.get(rest[len(spec.id) + 1 :], None)
             return found.unit if isinstance(found, Value) else ""
-    return "s" if target in TARGETS else ""
+    return "s" if target in TARGETS else "USD/accelerator/h" if target == "rent" else ""
 
 
 def _number(lib: Library, s: Scene, kind: str, name: str, target: str, value: Any) -> float:
