@@ -70,7 +70,8 @@ def test_an_elasticity_is_the_derivative_of_estimates(name: str) -> None:
     base = at({})
     for part, end in ((found.at_low, found.value.low), (found.at_high, found.value.high)):
         moved = at({found.address: end})
-        assert part["cost_per_token"] == pytest.approx(moved["cost_per_token"].value / base["cost_per_token"].value - 1.0, rel=1e-9, abs=1e-12)
+        assert part["cost_per_token"] == pytest.approx(moved["cost_per_token"].value / base["cost_per_token"].value - 1.0, rel=1e-9,
+            abs=1e-12)
 
 
 def test_an_elasticity_of_training_is_the_derivative_of_estimates(pretraining: SensitivityView) -> None:
@@ -117,16 +118,18 @@ def test_rates_and_powers_do_not_know_prices(decode: SensitivityView, metric: st
 
 @pytest.mark.parametrize(
     ("metric", "time", "mass"),
-    [("tpot", 1.0, 0.0), ("tokens_per_s", -1.0, 0.0), ("memory_share", 0.0, 0.0), ("site_power", -3.0, 1.0), ("energy_per_token", -2.0, 1.0)],
+    [("tpot", 1.0, 0.0), ("tokens_per_s", -1.0, 0.0), ("memory_share", 0.0, 0.0), ("site_power", -3.0, 1.0),
+        ("energy_per_token", -2.0, 1.0)],
 )
 def test_metrics_scale_with_the_units_of_time_and_mass(decode: SensitivityView, metric: str, time: float, mass: float) -> None:
-    """Were the second half as long, every value in seconds would double and so would the answer: no number in seconds hides in a formula."""
+    """Were the second half as long, values in seconds would double and so would the answer: no number in seconds hides in a formula."""
     assert scaled(decode, metric, "time") == pytest.approx(time, abs=2e-3)
     assert scaled(decode, metric, "mass") == pytest.approx(mass, abs=2e-3)
 
 
-@pytest.mark.parametrize(("metric", "time", "mass"), [("step_time", 1.0, 0.0), ("mfu", 0.0, 0.0), ("goodput", 0.0, 0.0), ("it_power", -3.0, 1.0)])
-def test_metrics_of_training_scale_with_the_units_of_time_and_mass(pretraining: SensitivityView, metric: str, time: float, mass: float) -> None:
+@pytest.mark.parametrize(("metric", "time", "mass"),
+    [("step_time", 1.0, 0.0), ("mfu", 0.0, 0.0), ("goodput", 0.0, 0.0), ("it_power", -3.0, 1.0)])
+def test_metrics_of_training_scale_likewise(pretraining: SensitivityView, metric: str, time: float, mass: float) -> None:
     assert scaled(pretraining, metric, "time") == pytest.approx(time, abs=2e-3)
     assert scaled(pretraining, metric, "mass") == pytest.approx(mass, abs=2e-3)
 
@@ -147,7 +150,8 @@ def test_of_two_systems_the_ratio_moves_by_the_difference() -> None:
     both = ac.sensitivity(names, workload=ac.decode(tpot="50 ms"), metrics="cost_per_token", finite=False)
     each = [ac.sensitivity(name, workload=ac.decode(tpot="50 ms"), metrics="cost_per_token", finite=False) for name in names]
     assert both.answer.systems == ("cloudmatrix-384", "gb200-nvl72")
-    assert both.answer.metrics["cost_per_token"] == pytest.approx(each[0].answer.metrics["cost_per_token"] / each[1].answer.metrics["cost_per_token"])
+    costs = [view.answer.metrics["cost_per_token"] for view in each]
+    assert both.answer.metrics["cost_per_token"] == pytest.approx(costs[0] / costs[1])
     for item in both:
         parts = [next((found for found in view if found.address == item.address), None) for view in each]
         wanted = [part.elasticity["cost_per_token"] if part else 0.0 for part in parts]

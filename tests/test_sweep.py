@@ -44,9 +44,11 @@ def words_of(table: Table, name: str) -> list[Any]:
 def point(library: Library, given: Mapping[str, Any]) -> Any:
     """The estimate at a point: spec values as overrides, everything else as arguments."""
     kind = str(given.get("workload", "decode"))
-    fields = ("input_length", "output_length", "sequence_length", "global_batch", "tokens", "ttft", "tpot", "prefix_hit", "length_variation")
+    fields = ("input_length", "output_length", "sequence_length", "global_batch", "tokens", "ttft", "tpot", "prefix_hit",
+        "length_variation")
     changes = {name: value for name, value in given.items() if "." in name}
-    plan = plan_of({name: given[name] for name in (*TRAINING_PLAN, *SERVING_PLAN, "batch") if name in given and name not in ("sequences", "drafts")})
+    plan = plan_of({name: given[name] for name in (*TRAINING_PLAN, *SERVING_PLAN, "batch") if name in given and name not in ("sequences",
+        "drafts")})
     options = Options(
         samples=0, sites=(given["site"],) if "site" in given else (), stack=given.get("stack"), precision=given.get("precision"),
         utilisation=share_of("utilisation", given.get("utilisation")), accelerators=accelerators_of(given.get("accelerators")), plan=plan,
@@ -104,21 +106,28 @@ def owned(library: Library, where: Mapping[str, Any], name: str) -> tuple[str, A
 
 PLANNED: Mapping[str, Mapping[str, list[Any]]] = {
     "decode": {
-        "batch": [4, 32, 150.5, 4000], "tp": [1, 2, 3], "dp": [8, 16, 64], "ep": [8, 16, 64], "pp": [1, 2], "drafts": [0, 1], "tpot": ["10 ms", 0.05],
+        "batch": [4, 32, 150.5, 4000], "tp": [1, 2, 3], "dp": [8, 16, 64], "ep": [8, 16, 64], "pp": [1, 2], "drafts": [0, 1],
+            "tpot": ["10 ms", 0.05],
         "input_length": [1000, 6000], "output_length": [200, 2000], "length_variation": [0.0, 0.7], "utilisation": [0.4, 1.0],
-        "accelerators": [72, 100, 36], "accelerator.memory.bandwidth": ["x1", "x2", "4 TB/s"], "accelerator.memory.capacity": ["x0.5", "x2"],
-        "system.tiers.scale-up.domain": [72, 384, 8], "site.electricity.price": ["0.03 USD/kWh", "0.2 USD/kWh"], "system.price.unit": ["x0.5", "x1.7"],
+        "accelerators": [72, 100, 36], "accelerator.memory.bandwidth": ["x1", "x2", "4 TB/s"],
+            "accelerator.memory.capacity": ["x0.5", "x2"],
+        "system.tiers.scale-up.domain": [72, 384, 8], "site.electricity.price": ["0.03 USD/kWh", "0.2 USD/kWh"],
+            "system.price.unit": ["x0.5", "x1.7"],
         "accelerator.peak.fp8": ["x0.1", "x1", "x4"], "accelerator.power.tdp": ["x0.7", "x1"], "rent": [None],
     },
     "training": {
-        "tp": [1, 2, 8], "dp": [2, 8, 16], "pp": [1, 2, 5], "ep": [1, 2], "cp": [1, 2], "chunks": [1, 2, 4], "micro_batch": [1, 2], "zero": [0, 1, 3],
+        "tp": [1, 2, 8], "dp": [2, 8, 16], "pp": [1, 2, 5], "ep": [1, 2], "cp": [1, 2], "chunks": [1, 2, 4], "micro_batch": [1, 2],
+            "zero": [0, 1, 3],
         "recompute": ["none", "selective", "full"], "sequence_length": [2048, 8192], "global_batch": [64, 512], "tokens": [1e11, "1T"],
-        "accelerators": [16, 64, 256], "accelerator.peak.bf16": ["x0.5", "x1.5"], "accelerator.peak.fp8": ["x0.2", "x3"], "stack.overlap.data": [0.0, 0.9],
+        "accelerators": [16, 64, 256], "accelerator.peak.bf16": ["x0.5", "x1.5"], "accelerator.peak.fp8": ["x0.2", "x3"],
+            "stack.overlap.data": [0.0, 0.9],
         "system.tiers.scale-out.bandwidth": ["x0.5", "x4"], "accelerator.reliability.mtbf": ["x0.1"], "site.capital.rate": ["x2", "x1"],
     },
     "prefill": {
-        "batch": [0.1, 1, 4], "tp": [1, 4], "dp": [4, 16], "ep": [4, 16], "pp": [1, 2], "input_length": [1000, 16000], "prefix_hit": [0.0, 0.5],
-        "ttft": ["500 ms", 3.0], "accelerator.efficiency.attention": ["x0.8"], "system.tiers.scale-up.latency": ["x3", "x1"], "utilisation": [0.3, 0.8],
+        "batch": [0.1, 1, 4], "tp": [1, 4], "dp": [4, 16], "ep": [4, 16], "pp": [1, 2], "input_length": [1000, 16000],
+            "prefix_hit": [0.0, 0.5],
+        "ttft": ["500 ms", 3.0], "accelerator.efficiency.attention": ["x0.8"], "system.tiers.scale-up.latency": ["x3", "x1"],
+            "utilisation": [0.3, 0.8],
     },
 }  # fmt: skip
 FIXED: Mapping[str, Mapping[str, Any]] = {
@@ -165,14 +174,21 @@ def test_random_designs_have_feasible_rows(library: Library) -> None:
     ("fixed", "axes"),
     [
         ({"workload": "decode", "model": "deepseek-r1-0528"}, {"system": ["cloudmatrix-384", "gb200-nvl72"], "tpot": ["15 ms", "50 ms"]}),
-        ({"workload": "decode", "system": "gb200-nvl72", "tpot": 0.03}, {"accelerator.memory.bandwidth": ["x1", "x2"], "input_length": [512, 32768]}),
-        ({"workload": "decode", "system": "gb200-nvl72", "tpot": 0.03}, {"system.tiers.scale-up.domain": [8, 72], "site.electricity.price": [1e-8, 6e-8]}),
-        ({"workload": "serving", "system": "gb200-nvl72"}, {"accelerators": [72, 20], "ttft": [0.5, 4.0], "system.price.unit": ["x1", "x3"]}),
+        ({"workload": "decode", "system": "gb200-nvl72", "tpot": 0.03},
+            {"accelerator.memory.bandwidth": ["x1", "x2"], "input_length": [512, 32768]}),
+        ({"workload": "decode", "system": "gb200-nvl72", "tpot": 0.03},
+            {"system.tiers.scale-up.domain": [8, 72], "site.electricity.price": [1e-8, 6e-8]}),
+        ({"workload": "serving", "system": "gb200-nvl72"},
+            {"accelerators": [72, 20], "ttft": [0.5, 4.0], "system.price.unit": ["x1", "x3"]}),
         ({"workload": "serving", "system": "gb200-nvl72"}, {"tp": [1, 2], "batch": [8]}),
-        ({"workload": "prefill", "system": "cloudmatrix-384"}, {"ttft": [1.0], "site": ["us-average", "cn-average"], "stack.step.fixed": ["x1", "x2"]}),
-        ({"workload": "training", "system": "dgx-h100", "model": "llama-3.1-8b"}, {"accelerators": [8, 64], "zero": [1, 3], "global_batch": [128]}),
-        ({"workload": "training", "system": "dgx-h100", "model": "llama-3.1-8b", "accelerators": 16}, {"site.capital.rate": ["x1", "x2"], "accelerator.peak.fp8": ["x0.2", "x1"]}),
-        ({"workload": "decode", "system": "gb200-nvl72", "precision": "bf16"}, {"model.num_layers": [61, 40], "utilisation": [0.5], "rent": [5e-4]}),
+        ({"workload": "prefill", "system": "cloudmatrix-384"},
+            {"ttft": [1.0], "site": ["us-average", "cn-average"], "stack.step.fixed": ["x1", "x2"]}),
+        ({"workload": "training", "system": "dgx-h100", "model": "llama-3.1-8b"},
+            {"accelerators": [8, 64], "zero": [1, 3], "global_batch": [128]}),
+        ({"workload": "training", "system": "dgx-h100", "model": "llama-3.1-8b", "accelerators": 16},
+            {"site.capital.rate": ["x1", "x2"], "accelerator.peak.fp8": ["x0.2", "x1"]}),
+        ({"workload": "decode", "system": "gb200-nvl72", "precision": "bf16"},
+            {"model.num_layers": [61, 40], "utilisation": [0.5], "rent": [5e-4]}),
     ],
 )  # fmt: skip
 def test_rows_of_chosen_plans_are_estimates(library: Library, fixed: dict[str, Any], axes: dict[str, Any]) -> None:
@@ -251,7 +267,8 @@ def test_every_spec_value_as_an_axis_does_what_another_spec_does(library: Librar
     names = [name for name in other if address(s, name) in read and not name.endswith(".devices")]
     assert len(names) > 60
     standing_at = [spec_value(s, name) for name in names]
-    levels = [[other[name] if k == place else value for k, (name, value) in enumerate(zip(names, standing_at, strict=True))] for place in range(len(names))]
+    levels = [[other[name] if k == place else value for k,
+        (name, value) in enumerate(zip(names, standing_at, strict=True))] for place in range(len(names))]
     fixed = {"system": system, "model": model, "workload": kind, "accelerators": count, **({} if kind == "training" else {"drafts": 1})}
     fixed |= {"ttft": 100.0, "tpot": 1.0} if kind == "serving" else {}
     table = rows(library, {tuple(names): levels}, fixed, plan=plan)
@@ -328,7 +345,8 @@ def test_several_kinds_of_work_in_one_table(library: Library) -> None:
     table = rows(library, {"workload": ["training", "decode", "prefill"]}, fixed)
     assert np.isnan(np.asarray(table["tpot"])).tolist() == [True, False, True]
     assert np.isnan(np.asarray(table["mfu"])).tolist() == [False, True, True]
-    assert judge(library, table, {n: v for n, v in fixed.items() if n not in ("tpot", "ttft", "global_batch")} | {"global_batch": 256}, ["workload"], [0]) == 1
+    assert judge(library, table, {n: v for n, v in fixed.items() if n not in ("tpot", "ttft", "global_batch")} | {"global_batch": 256},
+        ["workload"], [0]) == 1
 
 
 def test_the_terms_of_a_site_hold(library: Library) -> None:
@@ -339,9 +357,11 @@ def test_the_terms_of_a_site_hold(library: Library) -> None:
 
 
 def test_sweep_from_python_is_estimate_from_python() -> None:
-    found = ac.sweep({"accelerator.memory.bandwidth": ["x1", "x2"]}, system="gb200-nvl72", workload=ac.decode(batch=[8, 16], tpot="50 ms"), plan=DECODE)
+    found = ac.sweep({"accelerator.memory.bandwidth": ["x1", "x2"]}, system="gb200-nvl72",
+        workload=ac.decode(batch=[8, 16], tpot="50 ms"), plan=DECODE)
     assert found["batch"].tolist() == [8.0, 8.0, 16.0, 16.0]
-    one = ac.estimate("gb200-nvl72", workload=ac.decode(batch=16, tpot="50 ms"), plan=DECODE, samples=0, set={"nvidia-gb200.memory.bandwidth": "16 TB/s"})
+    one = ac.estimate("gb200-nvl72", workload=ac.decode(batch=16, tpot="50 ms"), plan=DECODE, samples=0,
+        set={"nvidia-gb200.memory.bandwidth": "16 TB/s"})
     assert found["tpot"][3] == pytest.approx(one["tpot"].value, rel=CLOSE)
     assert found["cost_per_token"][3] == pytest.approx(one["cost_per_token"].value, rel=CLOSE)
 
@@ -358,7 +378,7 @@ def spec_value(s: Scene, name: str) -> float:
 
 
 def _message(ask: Any) -> str:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(ValueError) as caught:
         ask()
     return str(caught.value)
 

@@ -55,7 +55,8 @@ def refused(axes: Mapping[Any, Any], fixed: Mapping[str, Any] | None = None, **m
         ({"batch": {"from": 1, "to": 8, "count": 1}}, {}, ["count = 1: expected a whole number of at least 2"]),
         ({"batch": {"from": 1, "to": 8, "count": 2.5}}, {}, ["count = 2.5"]),
         ({"batch": {"from": 1, "to": 8, "count": 3, "spacing": "lag"}}, {}, ["unknown spacing of axes.batch 'lag'; did you mean 'log'"]),
-        ({"prefix_hit": {"from": 0, "to": 0.9, "count": 3, "spacing": "log"}}, {"fixed": {**SYSTEM, "workload": "prefill"}}, ["a log range needs ends above zero"]),
+        ({"prefix_hit": {"from": 0, "to": 0.9, "count": 3, "spacing": "log"}}, {"fixed": {**SYSTEM, "workload": "prefill"}},
+            ["a log range needs ends above zero"]),
         ({"batch": {"from": 8, "to": 8, "count": 3}}, {}, ["is a single value"]),
         ({"system": {"from": 1, "to": 2, "count": 2}}, {"fixed": {}}, ["names have no range; give a list"]),
         ({("tp", "dp"): [[1, 2, 3]]}, {}, ["[1, 2, 3] is not a list of 2 values, one for each of tp, dp"]),
@@ -86,7 +87,9 @@ def refused(axes: Mapping[Any, Any], fixed: Mapping[str, Any] | None = None, **m
         ({"zero": [1]}, {}, ["axis zero: no meaning in a decode scenario"]),
         ({"drafts": [1]}, {"fixed": {**SYSTEM, "workload": "prefill"}}, ["axis drafts: no meaning in a prefill scenario"]),
         ({"batch": [1]}, {"fixed": {**SYSTEM, "workload": "training"}}, ["axis batch: no meaning in a training scenario"]),
-        ({"tp": [1]}, {"fixed": {**SYSTEM, "workload": "training", "ttft": 2}}, ["ttft: no meaning in a training scenario, which has sequence_length"]),
+        ({"tp": [1]}, {"fixed": {**SYSTEM, "workload": "training", "ttft": 2}},
+            ["ttft: no meaning in a training scenario, which has sequence_length"]),
+        ({"tp": [1]}, {"fixed": {**SYSTEM, "workload": "training", "batch": 3, "drafts": 1}}, ["batch, drafts: no meaning in a training"]),
         ({"tp": [1]}, {"fixed": {**SYSTEM, "ttft": "2 s"}}, ["ttft: no meaning in a decode scenario"]),
         ({"tp": [1]}, {"plan": {"tpp": 2}}, ["plan: tpp (a decode plan has tp, dp, pp, ep, batch)"]),
         ({"tp": [1]}, {"plan": {"batch": 8}, "fixed": {**SYSTEM, "batch": 4}}, ["batch is fixed twice"]),
@@ -192,18 +195,20 @@ def test_a_file_says_what_python_says(tmp_path: Path) -> None:
     )
     axes = {"batch": Range(2, 64, 6, "log"), "accelerator.memory.bandwidth": ["x1", "10 TB/s"]}
     made = design_from(
-        axes, linked=[{"isl": [1000, 2000], "osl": [100, 200]}], fixed=SYSTEM, plan=PLAN, changes={"gb200-nvl72.price.unit": "4e6 USD"}, metrics=["tpot"]
+        axes, linked=[{"isl": [1000, 2000], "osl": [100, 200]}], fixed=SYSTEM, plan=PLAN, changes={"gb200-nvl72.price.unit": "4e6 USD"},
+            metrics=["tpot"]
     )
     assert read_design(path) == made
     assert read_design(path).digest == made.digest
     found = ac.sweep(path)
     assert found.columns == [
-        "system", "batch", "accelerator.memory.bandwidth", "isl", "osl", "feasible", "reason", "tokens_per_s_per_accelerator", "tpot", "drafts", "row",
+        "system", "batch", "accelerator.memory.bandwidth", "isl", "osl", "feasible", "reason", "tokens_per_s_per_accelerator", "tpot",
+            "drafts", "row",
     ]  # fmt: skip
     assert found["batch"][::4].tolist() == pytest.approx([2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
     assert found["accelerator.memory.bandwidth"][2] == 1e13
     assert np.array_equal(found["osl"] * 10.0, found["isl"])
-    with pytest.raises(AicomputeError, match="system, points: the file .* says what is swept; only top and objective"):
+    with pytest.raises(AicomputeError, match=r"system, points: the file .* says what is swept; only top and objective"):
         ac.sweep(path, system="gb200-nvl72", points=4)
     assert len(ac.sweep(path, top=3, objective="tpot")) == 3
 
@@ -223,7 +228,8 @@ def test_counts_between_the_ends_of_a_range_are_whole() -> None:
 
 
 def test_random_points_lie_within_and_differ_by_seed() -> None:
-    axes = {"batch": {"from": 1, "to": 512, "spacing": "log"}, "site.electricity.price": {"from": 1e-8, "to": 5e-8}, "input_length": [1000, 2000]}
+    axes = {"batch": {"from": 1, "to": 512, "spacing": "log"}, "site.electricity.price": {"from": 1e-8, "to": 5e-8},
+        "input_length": [1000, 2000]}
     one, again, other = (ac.sweep(axes, points=400, seed=seed, plan=PLAN, **SYSTEM) for seed in (1, 1, 2))
     assert np.array_equal(one["batch"], again["batch"])
     assert not np.array_equal(one["batch"], other["batch"])
@@ -238,15 +244,26 @@ def test_columns_have_units_and_a_fixed_order() -> None:
     found = headings(made, cases_of(lib, made))
     assert list(found)[:6] == ["system", "tpot_target", "batch", "site.electricity.price", "feasible", "reason"]
     assert list(found)[-2:] == ["drafts", "row"]
-    assert (found["tpot_target"].unit, found["site.electricity.price"].unit, found["tpot"].unit, found["batch"].unit) == ("s", "USD/J", "s", "")
+    assert (found["tpot_target"].unit, found["site.electricity.price"].unit, found["tpot"].unit, found["batch"].unit) == ("s", "USD/J",
+        "s", "")
 
 
 def test_axes_that_end_alike_are_told_apart() -> None:
-    names = ["accelerator.memory.bandwidth", "system.tiers.scale-up.bandwidth", "system.tiers.scale-out.bandwidth", "batch", "site.capital.rate"]
+    names = ["accelerator.memory.bandwidth", "system.tiers.scale-up.bandwidth", "system.tiers.scale-out.bandwidth", "batch",
+        "site.capital.rate"]
     assert list(short_names(names).values()) == ["memory.bandwidth", "scale-up.bandwidth", "scale-out.bandwidth", "batch", "rate"]
     shown = str(ac.sweep({names[0]: ["x1"], names[1]: ["x1"], names[2]: ["x1"]}, plan={**PLAN, "batch": 8}, **SYSTEM))
     assert "scale-up" in shown
     assert "scale-out" in shown
+
+
+def test_many_axes_fit_a_page() -> None:
+    """What all rows shown have in common is said once."""
+    axes: dict[Any, Any] = {"batch": [8, 16], "input_length": [1000, 2000], "site.electricity.price": ["x1"], "system.price.unit": ["x1"]}
+    axes |= {f"system.tiers.{tier}.bandwidth": ["x1"] for tier in ("scale-up", "scale-out")}
+    shown = str(ac.sweep({**axes, "accelerator.memory.bandwidth": ["x1"], "accelerator.power.tdp": ["x1"]}, plan=PLAN, **SYSTEM))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "all have: price 0.0826 USD/kWh, unit 3,100,000 USD, scale-up.bandwidth 900 GB/s," in " ".join(shown.split())
 
 
 def test_a_view_says_what_it_holds() -> None:

@@ -48,7 +48,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def design(**more: Any) -> Design:
-    return design_from(AXES, plan=PLAN, fixed={"tpot": "50 ms"}, **more)
+    return design_from(AXES, plan=PLAN, fixed={"tpot": "50 ms", "drafts": 0}, **more)
 
 
 def frame(folder: Path) -> Any:
@@ -66,10 +66,6 @@ def equal(one: Table | None, other: Table | None) -> None:
             assert left == right, name
         else:
             np.testing.assert_array_equal(left, right, err_msg=name)
-
-
-class Stopped(Exception):
-    """A run that was cut off."""
 
 
 def cut_after(blocks: int) -> Any:
@@ -105,7 +101,8 @@ def test_files_hold_all_rows_with_units_and_the_design(library: Library, tmp_pat
     note = json.loads((tmp_path / "out" / "_sweep.json").read_text())
     assert note["complete"] is True
     assert note["columns"]["tpot"] == {"kind": "number", "unit": "s"}
-    assert note["columns"]["site.electricity.price"] == {"kind": "number", "unit": "USD/J", "given_in": "USD/kWh", "of_which_one_is": 1.0 / 3.6e6}
+    assert note["columns"]["site.electricity.price"] == {"kind": "number", "unit": "USD/J", "given_in": "USD/kWh",
+        "of_which_one_is": 1.0 / 3.6e6}
     assert "SI" in note["units"]
     assert set(note["columns"]) == set(memory.table)
     equal(swept.best, memory.best)
@@ -401,7 +398,8 @@ def test_the_command_in_every_format(tmp_path: Path) -> None:
     assert lines[0].startswith("system,batch,site.electricity.price [USD/J],accelerator.memory.bandwidth [B/s],feasible,reason,")
     assert len(lines) == 6
     assert "| batch" in command("sweep", path, "--workers", "1", "--format", "markdown").stdout
-    kept = command("sweep", path, "--workers", "1", "--format", "csv", "-o", tmp_path / "out", "--top", "3", "--objective", "cost_per_million_tokens")
+    kept = command("sweep", path, "--workers", "1", "--format", "csv", "-o", tmp_path / "out", "--top", "3", "--objective",
+        "cost_per_million_tokens")
     assert len(kept.stdout.splitlines()) == 4
 
 
@@ -439,7 +437,8 @@ def test_a_grid_too_large_asks_with_time_and_size(tmp_path: Path, library: Libra
     everything = command("sweep", path)
     assert "give an output folder, or keep the top N only" in everything.stderr
     with pytest.raises(UsageError, match="points are more than 1e"):
-        run_sweep(library, design_from({"batch": {"from": 1, "to": 9, "count": 10**9}, "tp": {"from": 1, "to": 9, "count": 10**9}}, fixed={"system": "gb200-nvl72"}))
+        run_sweep(library, design_from({"batch": {"from": 1, "to": 9, "count": 10**9}, "tp": {"from": 1, "to": 9, "count": 10**9}},
+            fixed={"system": "gb200-nvl72"}))
 
 
 def test_slow_sweeps_ask_sooner(library: Library) -> None:

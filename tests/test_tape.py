@@ -115,7 +115,8 @@ def test_spec_values_and_terms_vary_too(library: Library) -> None:
     values = {name: np.array([4e12, 8e12, 16e12]), "utilisation": np.array([0.5, 0.6, 0.9]), "input_length": 2000.0}
     found = program.run(values)
     for k in range(3):
-        other = replace(s, utilisation=float(values["utilisation"][k]), accelerator=s.accelerator.changed({"memory.bandwidth": values[name][k]}), memo={})
+        other = replace(s, utilisation=float(values["utilisation"][k]),
+            accelerator=s.accelerator.changed({"memory.bandwidth": values[name][k]}), memo={})
         wanted = plainly(other, replace(w, input_length=2000.0), plan)
         assert found["tpot"][k] == pytest.approx(wanted["tpot"], rel=CLOSE)
         assert found["cost_per_token"][k] == pytest.approx(wanted["cost_per_token"], rel=CLOSE)
@@ -141,10 +142,12 @@ LEAVES = st.one_of(st.sampled_from(["x", "y", "z", "a"]), st.sampled_from([0.0, 
 TWO: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": np.divide, "max": maximum, "min": minimum,
     "safe": safe_divide, "larger": lambda a, b: where(a > b, a, b * 0.5), "equal": lambda a, b: where(np.equal(a, b), 1.0, a),
-    "both": lambda a, b: where(np.logical_and(a > 0.5, b > 0.5), a, b), "neither": lambda a, b: where(logical_not((a > 1.0) | (b > 1.0)), a, b),
+    "both": lambda a, b: where(np.logical_and(a > 0.5, b > 0.5), a, b), "neither": lambda a,
+        b: where(logical_not((a > 1.0) | (b > 1.0)), a, b),
 }  # fmt: skip
 ONE: Mapping[str, Callable[[Any], Any]] = {
-    "-": lambda a: 0.0 - a, "square": lambda a: np.power(a, 2.0), "cube": lambda a: np.power(a, 3.0), "sqrt": lambda a: np.sqrt(np.maximum(a, 0.0)),
+    "-": lambda a: 0.0 - a, "square": lambda a: np.power(a, 2.0), "cube": lambda a: np.power(a, 3.0),
+        "sqrt": lambda a: np.sqrt(np.maximum(a, 0.0)),
     "floor": np.floor, "ceil": np.ceil, "one": lambda a: a * 1.0 + 0.0, "root": lambda a: np.power(np.maximum(a, 0.0), 0.5),
 }  # fmt: skip
 FORMULAS = st.recursive(
@@ -179,7 +182,8 @@ def finite(formula: Any, names: Mapping[str, Any]) -> bool:
 
 
 NUMBERS = {
-    "x": np.array([0.0, 1.0, -2.0, 0.3, 5.0, 1.0]), "y": np.array([1.0, 1.0, 0.0, 2.5, -1.0, 0.5]), "z": np.array([3.0, 0.0, 1.0, 1.0, 2.0, 0.25]),
+    "x": np.array([0.0, 1.0, -2.0, 0.3, 5.0, 1.0]), "y": np.array([1.0, 1.0, 0.0, 2.5, -1.0, 0.5]),
+        "z": np.array([3.0, 0.0, 1.0, 1.0, 2.0, 0.25]),
     "a": 1.5,
 }  # fmt: skip
 

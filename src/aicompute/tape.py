@@ -181,8 +181,9 @@ class Tape:
 
 def _plain(operand: Operand) -> Operand:
     """A number as Python knows it."""
+    # NumPy's float64 is a float too, but is not written as one
     if isinstance(operand, np.generic) or (isinstance(operand, np.ndarray) and operand.ndim == 0):
-        return operand.item()  # np.float64 is a float, but is not written as one
+        return operand.item()
     if isinstance(operand, (Recorded, float, int)):
         return operand
     raise TypeError(f"{type(operand).__name__} of shape {np.shape(operand)} cannot be recorded; name it as an input")

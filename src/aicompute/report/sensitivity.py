@@ -113,14 +113,14 @@ class SensitivityView:
         if counted:
             cells: list[list[Cell]] = []
             for one in counted:
-                half = _change(one.halved, metric, one.value.value >= 2.0)
-                cells.append([one.name, _value(one), half, _change(one.doubled, metric)])
+                changes = _change(one.halved, metric, one.value.value >= 2.0), _change(one.doubled, metric)
+                cells.append([one.name, _value(one), *changes])
             blocks.append(Table(["counted", "is", "halved", "doubled"], cells, "Whole numbers halved and doubled, the plan chosen again"))
         rest = sum(abs(one.elasticity[metric]) >= 5e-4 for one in a.found) - len(largest)
         said = f"{len(a.found)} spec values are read" + (f"; {rest} more matter less than these" if rest > 0 else "")
         note = "Elasticity: percent of the metric for a percent of the value, at the plan chosen. Low and high: ends of the value's range."
         blocks.append(Prose([("", f"{note} {said}.")]))
-        scenario = a.scenario
+        scenario = {name: " and ".join(map(str, value)) if isinstance(value, list) else value for name, value in a.scenario.items()}
         terms = f"Terms: {scenario['model']}, {scenario['workload']}; stack {scenario['stack']}, site {scenario['site']}."
         return Sheet(f"What {display_of(metric).label} depends on: {' over '.join(a.systems)}", terms, blocks)
 

@@ -25,6 +25,8 @@ from aicompute.units import plain, to_unit
 
 SHOWN = 12
 """Rows of a printed table."""
+WIDE = 4
+"""Axes above which those that the rows shown have in common are said once."""
 _SHORT = {"tokens_per_s_per_accelerator": "tok/s/acc", "cost_per_token": "cost"}
 
 
@@ -99,7 +101,7 @@ class SweepView:
         blocks: list[Table | Prose] = []
         best = self._best()
         if length(best):
-            blocks.append(_best_table(best, a))
+            blocks += _best_blocks(best, a)
         said = [("", f"{p.points:,} points" + (f", {p.found:,} found now" if p.found < p.points else "") + f", {p.feasible:,} feasible")]
         if p.seconds > 0.0 and p.found:
             said.append(("", f"{p.seconds:.2f} s, {_rate(p.found / p.seconds)} rows/s"))
@@ -125,23 +127,32 @@ class SweepView:
         return self._sheet().render("html")
 
 
-def _best_table(best: dict[str, Any], a: Swept) -> Table:
-    """The words, the axes and the objective of the best rows."""
+def _best_blocks(best: dict[str, Any], a: Swept) -> list[Table | Prose]:
+    """The axes and the objective of the best rows; what all of them have stands below, where there are many axes."""
     names = [name for name in (column_of(n) for axis in a.design.axes for n in axis.names) if name in best]
     names = list(dict.fromkeys(names))
     metrics = [a.design.objective, *(name for name in ("tokens_per_s_per_accelerator", "cost_per_token") if name in best)]
     metrics = list(dict.fromkeys(metrics))
     units = {name: heading.shown if heading.shown != "1" else "" for name, heading in a.columns.items()}
-    headers = [label + (f" [{units[name]}]" if units.get(name) else "") for name, label in short_names(names).items()]
+    shown = range(min(length(best), SHOWN))
+    cells = {name: [_level(best[name], k, units.get(name, "")) for k in shown] for name in names}
+    labels = short_names(names)
+    common = [name for name in names if len(set(cells[name])) == 1] if len(names) > WIDE else []
+    names = [name for name in names if name not in common]
+    headers = [label + (f" [{units[name]}]" if units.get(name) else "") for name, label in labels.items() if name not in common]
     for name in metrics:
         scale = display_of(name).scales[-1]
         headers.append(_SHORT.get(name, display_of(name).label) + (f" [{scale[1]}]" if scale[1] else ""))
     rows: list[list[Cell]] = []
-    for k in range(min(length(best), SHOWN)):
+    for k in shown:
         numbers = [plain(float(best[name][k]) / display_of(name).scales[-1][0]) for name in metrics]
-        rows.append([*(_level(best[name], k, units.get(name, "")) for name in names), *numbers])
+        rows.append([*(cells[name][k] for name in names), *numbers])
     way = "most" if METRICS[a.design.objective][2] == "more" else "least"
-    return Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")
+    found: list[Table | Prose] = [Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")]
+    if common:
+        said = ", ".join(f"{labels[name]} {cells[name][0]} {units.get(name, '')}".rstrip() for name in common)
+        found.append(Prose([("", f"all have: {said}")]))
+    return found
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -102,6 +102,8 @@ def sensitivities(
     if len(each) == 2:
         base, found = _ratio(each[0], each[1])
         identifiers = (each[0].systems[0], each[1].systems[0])
+        pairs = {name: (value, each[1].scenario[name]) for name, value in scenario.items()}
+        scenario = {name: one if one == other else [one, other] for name, (one, other) in pairs.items()}
     return Sensitivities(identifiers, scenario, base, tuple(found.values()))
 
 

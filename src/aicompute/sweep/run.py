@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import itertools
@@ -10,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
@@ -160,7 +162,8 @@ def _dask(given: Iterator[Work], address: str | None, count: int) -> Iterator[Fo
     cluster = None
     try:
         if address is None:
-            cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+            with _deaf():
+                cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50)
         client = dask.Client(cluster or address, timeout=CONNECT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise AicomputeError(f"the Dask scheduler at {address} cannot be reached within {CONNECT:g} s: {_first_line(error)}") from None
@@ -182,6 +185,19 @@ def _dask(given: Iterator[Work], address: str | None, count: int) -> Iterator[Fo
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started here leave Ctrl-C to this one, as they inherit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def _first_line(error: BaseException) -> str:
