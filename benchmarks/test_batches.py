@@ -21,7 +21,7 @@ WHOLE = 1 << 18
 CHUNKED = 1.5
 ONE_CHUNK = 1.15
 SCALAR = 30.0
-FORMULAS = 1.5
+FORMULAS = 1.2
 """A program against the formulas on arrays of 8,192 rows."""
 SHARE = 0.25
 """Of the rate at which the program's own operations run alone on arrays in the cache."""
