@@ -137,7 +137,7 @@ def _own_draws(value: Value, seed: int, key: str, count: int) -> np.ndarray:
     return drawn
 
 
-SHARED_BYTES = 100e6
+SHARED_BYTES = 400e6
 """Draws that are kept for the next system, which has many facts in common with the last."""
 _kept: dict[tuple[object, ...], np.ndarray] = {}
 
@@ -172,8 +172,11 @@ def spread_draws(value: Value, normal: np.ndarray) -> np.ndarray:
     """Turn standard normal draws into draws of a value within its range."""
     quantile = 1.6448536269514722
     if value.low > 0.0 and value.value > 0.0:
-        down, up = np.log(value.value / value.low), np.log(value.high / value.value)
-        drawn = value.value * np.exp(normal / quantile * np.where(normal < 0.0, down, up))
+        down, up = np.log(value.value / value.low) / quantile, np.log(value.high / value.value) / quantile
+        drawn = np.where(normal < 0.0, down, up)
+        drawn *= normal  # in place: for many draws new memory costs more than the arithmetic
+        np.exp(drawn, out=drawn)
+        drawn *= value.value
     else:
         drawn = value.value + normal / quantile * np.where(normal < 0.0, value.value - value.low, value.high - value.value)
         drawn = np.maximum(drawn, min(0.0, value.low))
