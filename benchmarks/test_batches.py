@@ -200,14 +200,14 @@ MODEL = "llama-3.1-70b"
 def test_monte_carlo(benchmark, row):
     """Draws of 20 systems: through `compare`, as people ask, and by programs over what they need of the drawn values."""
     import aicompute as ac
-    from aicompute.estimate import inputs, recorded
+    from aicompute.estimate import reading, recorded
 
     lib, work = ac.Library(), ac.decode()
     scenes = _scenes(lib, work)
     systems = [s.system.id for s in scenes]
 
     def forget():  # draws are kept with a scene, and for the next system
-        inputs._kept.clear()
+        reading._kept.clear()
         for s in scenes:
             s.memo.pop(f"drawn {DRAWS}", None)
 
@@ -220,7 +220,7 @@ def test_monte_carlo(benchmark, row):
     def programs():
         forget()
         for s in scenes:
-            sampler, read = inputs.Sampler(DRAWS), recorded.values_read(s)
+            sampler, read = reading.Sampler(DRAWS), recorded.values_read(s)
             vary = {name: 1 for name, (_, _, value) in read.items() if value.low != value.high}
             program = recorded.scene_program(s, work, plan, vary, ["tpot", "cost_per_token", "it_power"])
             program.run({name: sampler(*read[name][:2]) for name in program.inputs})

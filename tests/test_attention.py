@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aicompute.estimate import inputs
 from aicompute.estimate.attention import attention_kernels, tile_units
+from aicompute.estimate.reading import read_value
 from aicompute.machine.attention import context_time, decode_time, lone_start, memory_time, with_exponentials
 from aicompute.machine.records import AttentionShape
 from aicompute.specs import Library
@@ -139,10 +140,10 @@ def test_a_kernel_alone_starts_later_where_more_kernels_run():
 def test_every_accelerator_has_kernels(name):
     """Those that state no cores, clock or cache too."""
     accelerator = library.load("accelerators", name)
-    units, clock = tile_units(accelerator, inputs.read_value)
+    units, clock = tile_units(accelerator, read_value)
     assert 10.0 < units < 1000.0
     assert 5e8 < clock < 4e9
-    kernels = attention_kernels(accelerator, library.load("stacks", "generic-serving"), None, None, False, 1e12, 1e12, inputs.read_value)
+    kernels = attention_kernels(accelerator, library.load("stacks", "generic-serving"), None, None, False, 1e12, 1e12, read_value)
     for time, shape in ((context_time, prompt()), (decode_time, step())):
         assert 0.0 < time(shape, kernels) < 1.0
 

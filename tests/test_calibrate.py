@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 import aicompute as ac
 from aicompute import cli
 from aicompute.errors import AicomputeError, UsageError
-from aicompute.estimate.inputs import Sampler
+from aicompute.estimate.reading import Sampler
 from aicompute.evidence import overlay, own
 from aicompute.evidence.calibration import Calibration, read_calibration
 from aicompute.evidence.files import KINDS, Row, Table

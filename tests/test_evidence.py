@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aicompute.errors import AicomputeError
-from aicompute.estimate.inputs import read_value
+from aicompute.estimate.reading import read_value
 from aicompute.evidence.files import KINDS, Row, Table
 from aicompute.evidence.serving import predict_serving, predicted, row_precision, serving_batches, serving_case, stack_of, version_key
 from aicompute.evidence.training import predict_training, training_case

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aicompute.errors import AicomputeError, SpecError
-from aicompute.estimate.inputs import read_value
+from aicompute.estimate.reading import read_value
 from aicompute.evidence import calibration as cal
 from aicompute.evidence.batches import batches_of
 from aicompute.evidence.files import Table, read_table

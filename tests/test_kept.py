@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import aicompute as ac
 from aicompute.errors import SpecError, UnknownNameError
-from aicompute.estimate import inputs, replay, workload
+from aicompute.estimate import reading, replay, workload
 from aicompute.estimate.context import drawn, scene, standing
 from aicompute.estimate.result import bounds
 from aicompute.estimate.serving import ServingPlan
@@ -196,13 +196,13 @@ def test_targets_sites_and_use_are_asked_of_kept_grids():
 
 def test_draws_are_the_same_from_nothing():
     value = Library().load("accelerators", "nvidia-h100-sxm").value("efficiency.memory")
-    kept = inputs.Sampler(50)(Library().load("accelerators", "nvidia-h100-sxm"), "efficiency.memory")
-    inputs._normal.cache_clear()
-    inputs._own_draws.cache_clear()
-    again = inputs.Sampler(50)(Library().load("accelerators", "nvidia-h100-sxm"), "efficiency.memory")
+    kept = reading.Sampler(50)(Library().load("accelerators", "nvidia-h100-sxm"), "efficiency.memory")
+    reading._normal.cache_clear()
+    reading._own_draws.cache_clear()
+    again = reading.Sampler(50)(Library().load("accelerators", "nvidia-h100-sxm"), "efficiency.memory")
     np.testing.assert_array_equal(kept, again)
     key = f"efficiency.memory|{value.value}|{value.low}|{value.high}|{value.source}"
-    np.testing.assert_array_equal(kept, inputs.spread_draws(value, inputs.Sampler(50).normal(key)))
+    np.testing.assert_array_equal(kept, reading.spread_draws(value, reading.Sampler(50).normal(key)))
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = 0.0
 

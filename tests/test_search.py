@@ -12,7 +12,7 @@ import pytest
 from aicompute.errors import PlanError, UsageError
 from aicompute.estimate import evaluate, workload
 from aicompute.estimate.context import records, scene
-from aicompute.estimate.inputs import Sampler, spread_draws
+from aicompute.estimate.reading import Sampler, spread_draws
 from aicompute.estimate.result import ratio
 from aicompute.estimate.serving import ServingPlan
 from aicompute.plan.enumerate import engine_sizes, serving_plans

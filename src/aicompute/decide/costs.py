@@ -13,7 +13,7 @@ from aicompute.economics.capital import capital_cost_parts
 from aicompute.economics.cost import rental_cost_rate
 from aicompute.economics.energy import demand_cost_rate, energy_cost_rate, mean_power
 from aicompute.errors import InfeasibleError, UnknownNameError
-from aicompute.estimate.inputs import Sampler
+from aicompute.estimate.reading import Sampler
 from aicompute.estimate.result import Estimate, Metric, Origin, metric_of
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array, maximum, sum_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from aicompute.economics.cost import SiteTerms
 from aicompute.errors import UsageError
-from aicompute.estimate.inputs import Reader, read_value, site_terms, specs_of
+from aicompute.estimate.inputs import site_terms, specs_of
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.estimate.result import Estimate, Metric, Origin, metric_of
 from aicompute.machine.power import SystemPower, UnitPower, unit_power
 from aicompute.numerics import Array

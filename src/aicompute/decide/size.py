@@ -14,7 +14,8 @@ from aicompute.decide.needs import Limits, Service, Training
 from aicompute.decide.offer import Holding, Offer, Place, kept_rate, offer_of, place_of
 from aicompute.economics.energy import mean_power
 from aicompute.errors import PlanError, UsageError
-from aicompute.estimate.inputs import Sampler, architecture, runnable, specs_of
+from aicompute.estimate.inputs import architecture, runnable, specs_of
+from aicompute.estimate.reading import Sampler
 from aicompute.estimate.result import Estimate, Metric, metric_of
 from aicompute.machine.failures import spares
 from aicompute.numerics import Array, sum_of

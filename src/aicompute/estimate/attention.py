@@ -9,7 +9,7 @@ from aicompute.numerics import Array, maximum, minimum
 from aicompute.specs import Spec
 
 if TYPE_CHECKING:
-    from aicompute.estimate.inputs import Reader
+    from aicompute.estimate.reading import Reader
 
 UNIT = 8192.0
 """FLOP a clock, at 16 bits, of the largest core that works on one tile at a time (SM of 2024, AI core); larger ones are several [1]."""

@@ -12,8 +12,8 @@ import numpy as np
 from aicompute.economics.cost import SiteTerms
 from aicompute.errors import UsageError
 from aicompute.estimate import inputs
-from aicompute.estimate.inputs import Reader, read_value
 from aicompute.estimate.rates import Engine
+from aicompute.estimate.reading import Reader, Sampler, read_value
 from aicompute.estimate.serving import ServingPlan, ServingStack
 from aicompute.estimate.training import TrainingStack
 from aicompute.machine.power import SystemPower
@@ -260,7 +260,7 @@ def drawn(s: Scene, count: int) -> Records:
     """Numbers of a scene drawn from their ranges, with the stack's residual; made once for each count."""
     key = f"drawn {count}"
     if key not in s.memo:
-        sampler = inputs.Sampler(count)
+        sampler = Sampler(count)
         # most of what a stack gets wrong it gets wrong on every system
         common, own = sampler.normal(f"residual|{s.stack.id}"), sampler.normal(f"residual|{s.system.id}|{s.stack.id}")
         residual = s.stack.si("residual.step") * (np.sqrt(0.7) * common + np.sqrt(0.3) * own)

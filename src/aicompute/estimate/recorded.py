@@ -12,7 +12,7 @@ from typing import Any
 from aicompute.errors import UsageError
 from aicompute.estimate import evaluate
 from aicompute.estimate.context import Records, Scene, records
-from aicompute.estimate.inputs import Reader, read_value
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.estimate.serving import ServingPlan
 from aicompute.estimate.training import TrainingPlan
 from aicompute.estimate.workload import Workload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from aicompute.estimate.inputs import Reader
+from aicompute.estimate.reading import Reader
 from aicompute.numerics import Array
 
 

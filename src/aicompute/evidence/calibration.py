@@ -12,7 +12,7 @@ import numpy as np
 
 from aicompute import units
 from aicompute.errors import AicomputeError
-from aicompute.estimate.inputs import Sampler
+from aicompute.estimate.reading import Sampler
 from aicompute.evidence.files import Row, Table, read_table, shipped
 from aicompute.evidence.fit import Fitted, Part, errors, fit, kept, parts_of, spread_of
 from aicompute.evidence.free import DrawnReader, Free, Space, Vector, entries, stated

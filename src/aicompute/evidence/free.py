@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import AicomputeError
-from aicompute.estimate.inputs import Sampler, read_value
+from aicompute.estimate.reading import Sampler, read_value
 from aicompute.numerics import Array
 from aicompute.specs import Library, Spec
 

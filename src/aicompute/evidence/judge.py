@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aicompute.errors import AicomputeError, UnknownNameError
-from aicompute.estimate.inputs import Reader, Sampler, read_value
+from aicompute.estimate.reading import Reader, Sampler, read_value
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.batches import batches_of
 from aicompute.evidence.files import Row, Table

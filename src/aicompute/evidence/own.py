@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import AicomputeError
-from aicompute.estimate import inputs
+from aicompute.estimate.reading import read_value
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.batches import batches_of
 from aicompute.evidence.calibration import QUANTILE, Calibration, calibration_parts, read_calibration
@@ -262,7 +262,7 @@ def _machines(batches: Iterable[Batch]) -> list[Spec]:
     def read(spec: Spec, path: str, default: float | None = None) -> Array:
         if spec.kind in ("accelerators", "systems"):
             found[spec.kind, spec.id, ""] = spec
-        return inputs.read_value(spec, path, default)
+        return read_value(spec, path, default)
 
     for batch in batches:
         batch.predict(read)

@@ -27,6 +27,7 @@ from aicompute.estimate.rates import (
     prefill_rate,
     static_rate,
 )
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.estimate.serving import ServingPlan
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
@@ -290,7 +291,7 @@ def fewest_devices(lib: Library, case: ServingCase, experts: bool) -> float:
     raise UsageError("column n_accelerators: is empty, and the model fits no plan")
 
 
-def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.read_value) -> Engine:
+def case_engine(lib: Library, case: ServingCase, read: Reader = read_value) -> Engine:
     """The engine of a case."""
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
@@ -313,7 +314,7 @@ def case_engine(lib: Library, case: ServingCase, read: inputs.Reader = inputs.re
     )
 
 
-def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = inputs.read_value) -> tuple[Rate, Array]:
+def predict_serving(lib: Library, case: ServingCase, read: Reader = read_value) -> tuple[Rate, Array]:
     """Rate of an engine of a case, and the accelerators that it takes."""
     engine = case_engine(lib, case, read)
     isl, osl = case.input_length, case.output_length
@@ -336,7 +337,7 @@ def predict_serving(lib: Library, case: ServingCase, read: inputs.Reader = input
     return rate, case.accelerators / case.engines
 
 
-def offline_rate(engine: Engine, stack: Spec, sequences: Array, isl: Array, osl: Array, read: inputs.Reader) -> Rate:
+def offline_rate(engine: Engine, stack: Spec, sequences: Array, isl: Array, osl: Array, read: Reader) -> Rate:
     """Rate at the highest load, with as many requests as those who publish figures of a stack send."""
     if not stack.si("benchmark.requests"):
         return in_flight_rate(engine, sequences, isl, osl)
@@ -344,7 +345,7 @@ def offline_rate(engine: Engine, stack: Spec, sequences: Array, isl: Array, osl:
     return finite_rate(engine, sequences, floor(requests), isl, osl)
 
 
-def serving_power(lib: Library, case: ServingCase, rate: Rate, read: inputs.Reader = inputs.read_value) -> Array:
+def serving_power(lib: Library, case: ServingCase, rate: Rate, read: Reader = read_value) -> Array:
     """Mean power of an accelerator at a predicted rate [W]."""
     system, a = inputs.specs_of(lib, case.system)
     step, each = rate.step, a.si("devices")
@@ -390,7 +391,7 @@ def refuse_too_large(lib: Library, case: ServingCase) -> None:
         raise UsageError("the model does not fit the memory of the engine")
 
 
-def predict_columns(lib: Library, case: ServingCase, metrics: Sequence[str], read: inputs.Reader = inputs.read_value) -> dict[str, Array]:
+def predict_columns(lib: Library, case: ServingCase, metrics: Sequence[str], read: Reader = read_value) -> dict[str, Array]:
     """Measured columns of a case in their units, shape (..., n)."""
     rate, share = predict_serving(lib, case, read)
     values: dict[str, Callable[[], Array]] = {

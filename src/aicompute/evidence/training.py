@@ -11,6 +11,7 @@ import numpy as np
 
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.estimate.training import TrainingPlan, TrainingStep, training_step
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
@@ -135,7 +136,7 @@ def training_case(lib: Library, row: Mapping[str, str]) -> TrainingCase:
     return TrainingCase(arch, system_spec.id, stack.id, precision, scales, number(row, "seq_len"), number(row, "global_batch"), plan)
 
 
-def predict_training(lib: Library, case: TrainingCase, read: inputs.Reader = inputs.read_value) -> TrainingStep:
+def predict_training(lib: Library, case: TrainingCase, read: Reader = read_value) -> TrainingStep:
     """The step of a case, or of many that differ in plan, sequence and batch alone: then the fields of the plan are arrays."""
     system, accelerator = inputs.specs_of(lib, case.system)
     stack = lib.load("stacks", case.stack)
@@ -188,7 +189,7 @@ def training_batches(lib: Library, table: Table) -> tuple[list[Batch], dict[int,
     return batches, faults
 
 
-def _predict(lib: Library, case: TrainingCase, metric: str, accelerators: Array, read: inputs.Reader) -> dict[str, Array]:
+def _predict(lib: Library, case: TrainingCase, metric: str, accelerators: Array, read: Reader) -> dict[str, Array]:
     """What was measured of stacked cases, by column."""
     step = predict_training(lib, case, read).step
     return {metric: step if metric == "step_time_s" else case.global_batch * case.sequence / step / accelerators}

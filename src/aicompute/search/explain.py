@@ -8,8 +8,8 @@ import numpy as np
 
 from aicompute.estimate.context import Records, Scene, records, standing
 from aicompute.estimate.evaluate import Outcome
-from aicompute.estimate.inputs import Reader, Sampler, read_value
 from aicompute.estimate.kernels import Timed, kernel_of, rates_of
+from aicompute.estimate.reading import Reader, Sampler, read_value
 from aicompute.estimate.recorded import values_read
 from aicompute.estimate.result import OperatorLine, Origin
 from aicompute.numerics import Array

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aicompute.errors import InfeasibleError, PlanError, UsageError
 from aicompute.estimate.context import Scene, changed_scene, records, scene, standing
-from aicompute.estimate.inputs import read_value
+from aicompute.estimate.reading import read_value
 from aicompute.estimate.recorded import address, values_read
 from aicompute.estimate.result import METRICS
 from aicompute.estimate.workload import Workload

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
 from aicompute.estimate.context import Records, Scene, records, standing
-from aicompute.estimate.inputs import read_value
+from aicompute.estimate.reading import read_value
 from aicompute.estimate.recorded import AS_TENSOR, FIELDS, TERMS, address, scene_program
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array

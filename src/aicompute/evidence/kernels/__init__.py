@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aicompute.errors import AicomputeError
-from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.evidence.batch import Batch
 from aicompute.evidence.files import Table
 from aicompute.evidence.kernels.attention import attention_time
@@ -35,7 +35,7 @@ class KernelKind:
     """Value of a serving stack that says how far measurements spread around the formula."""
     backend: str
     """Column that names the software."""
-    formula: Callable[[Library, Spec, Labels, Columns, inputs.Reader], Array]
+    formula: Callable[[Library, Spec, Labels, Columns, Reader], Array]
     """Predicted values in the unit of the measured column."""
 
 
@@ -84,10 +84,10 @@ def _batch(lib: Library, kind: KernelKind, labels: Labels, table: Table, members
     columns = {name: np.array([table.rows[index].number_in(name) for index in members]) for name in kind.columns}
     (metric,) = table.kind.measured
 
-    def predict(read: inputs.Reader) -> Mapping[str, Array]:
+    def predict(read: Reader) -> Mapping[str, Array]:
         with np.errstate(divide="ignore", invalid="ignore"):
             return {metric: kind.formula(lib, stack, labels, columns, read)}
 
     accelerator = accelerator_of(lib, labels["accelerator"]).id
-    predict(inputs.read_value)
+    predict(read_value)
     return Batch(tuple(members), predict, stack.id, accelerator, {metric: kind.residual})

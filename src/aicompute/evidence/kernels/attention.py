@@ -7,6 +7,7 @@ import numpy as np
 from aicompute.errors import UsageError
 from aicompute.estimate import inputs
 from aicompute.estimate.attention import written_for
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, number_format
 from aicompute.machine.attention import context_time, decode_time, lone_start
 from aicompute.machine.records import AttentionShape
@@ -19,7 +20,7 @@ MLA_MODEL = "deepseek-v3"
 """The model whose latent widths the kernel tables mean by MLA."""
 
 
-def attention_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def attention_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Times of attention kernels [us]: causal prefill of s tokens after a prefix, or one token on a cache of s."""
     phase, kv = labels["phase"].lower(), number_format(labels["kv_cache_dtype"], "kv_cache_dtype")
     computed = number_format(labels["attn_dtype"], "attn_dtype")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.machine.records import Device
 from aicompute.specs import Library, Spec
 
@@ -75,7 +76,7 @@ def number_format(word: str, column: str) -> str:
 
 
 def kernel_device(
-    lib: Library, accelerator: str, stack: Spec, word: str, kv: str = "bf16", read: inputs.Reader = inputs.read_value
+    lib: Library, accelerator: str, stack: Spec, word: str, kv: str = "bf16", read: Reader = read_value
 ) -> Device:
     """A device that runs one kernel alone: nothing fuses the casts of its inputs."""
     precision = {"dense": word, "experts": word, "attention": "bf16", "kv": kv}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, number_format
 from aicompute.machine import collectives
 from aicompute.machine.expert_exchange import exchange_time
@@ -34,7 +35,7 @@ COLLECTIVES = {
 """The formula of a collective by the name in the column op, without what joins its words."""
 
 
-def collective_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def collective_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Times of collectives among neighbouring devices of the default system [us]; the size is the whole buffer, as in nccl-tests."""
     known = {name.replace("_", ""): formula for name, formula in COLLECTIVES.items()}
     formula = known.get(labels["op"].lower().replace("_", "").replace("-", ""))
@@ -51,7 +52,7 @@ INDEX_BYTES = 4.0
 """Of one entry of the table of destinations that is exchanged before a dispatch: an int32 [B]."""
 
 
-def expert_exchange_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def expert_exchange_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Times of one phase of the exchange of a mixture of experts [us].
 
     A library of kernels that the stack has values of (such as deepep_ht) is measured alone, started by the host; others are those that

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of
 from aicompute.machine.power import accelerator_power
 from aicompute.numerics import Array
 from aicompute.specs import Library, Spec
 
 
-def kernel_power(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def kernel_power(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Power of an accelerator at the measured rates of arithmetic and memory [W]."""
     a = accelerator_of(lib, labels["accelerator"])
     limit = np.where(c["power_limit_w"] > 0.0, c["power_limit_w"], read(a, "power.tdp"))

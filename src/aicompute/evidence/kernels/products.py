@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from aicompute.estimate import inputs
+from aicompute.estimate.reading import Reader, read_value
 from aicompute.evidence.kernels.common import Columns, Labels, accelerator_of, kernel_device, number_format
 from aicompute.evidence.kernels.loads import rank_loads
 from aicompute.machine.records import Rates
@@ -16,7 +17,7 @@ from aicompute.numerics import Array, sqrt
 from aicompute.specs import Library, Spec
 
 
-def gemm_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def gemm_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Times of dense products [us].
 
     "fp8" has one scale for the whole tensor, which some software finds in a pass of its own; "fp8_block" has scales in blocks, whose
@@ -32,7 +33,7 @@ def gemm_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: input
     return 1e6 * time
 
 
-def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: inputs.Reader = inputs.read_value) -> Array:
+def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: Reader = read_value) -> Array:
     """Times of the routed experts of a layer on one rank [us]: gate and up, then down, over the experts touched.
 
     All tokens of all ranks are there and get sorted. One set of weights is used again and again, so caches hold what fits.
@@ -56,7 +57,7 @@ def experts_time(lib: Library, stack: Spec, labels: Labels, c: Columns, read: in
     return 1e6 * (up + down + others)
 
 
-def _cached(rates: Rates, elements: Array, accelerator: Spec, read: inputs.Reader) -> Rates:
+def _cached(rates: Rates, elements: Array, accelerator: Spec, read: Reader) -> Rates:
     """Rates with the weight bytes that still come from memory when the same weights are used again and again."""
     if not accelerator.has("memory.cache"):
         return rates

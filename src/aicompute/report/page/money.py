@@ -13,7 +13,8 @@ from aicompute.economics.capital import YEAR
 from aicompute.economics.cost import CostBreakdown, SiteTerms, cost_per_token, ownership_cost_rate, rental_cost_rate
 from aicompute.economics.energy import mean_power
 from aicompute.estimate.context import Scene, drawn, scene, standing
-from aicompute.estimate.inputs import Sampler, read_value, site_terms
+from aicompute.estimate.inputs import site_terms
+from aicompute.estimate.reading import Sampler, read_value
 from aicompute.estimate.result import Estimate
 from aicompute.machine.power import unit_power
 from aicompute.numerics import Array
