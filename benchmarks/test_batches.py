@@ -174,7 +174,7 @@ def test_sensitivities(benchmark, row):
     lib, work = Library(), ac.decode()
     plan = {"tp": 1.0, "dp": 32.0, "pp": 1.0, "ep": 32.0, "batch": 64.0}
     s = scene(lib, "cloudmatrix-384", "deepseek-r1-0528", "decode")
-    _, run = choose(s, standing(s), work, Options(plan=plan, samples=0, drafts=(0.0,)))
+    _, run, _ = choose(s, standing(s), work, Options(plan=plan, samples=0, drafts=(0.0,)))
     values = values_read(s)
     names = [name for name in run(standing(s)).metrics if name in METRICS]
     thirty = dict(list(values.items())[:30])
@@ -248,7 +248,7 @@ def _scenes(lib, work):
     for name in lib.ids("systems"):
         try:
             s = scene(lib, name, MODEL, "decode", "us-average", None, None, None, 0.6, None)
-            _, run = choose(s, standing(s), work, Options(plan=PLAN, samples=0, drafts=(0.0,)))
+            _, run, _ = choose(s, standing(s), work, Options(plan=PLAN, samples=0, drafts=(0.0,)))
         except ac.AicomputeError:
             continue
         if run is not None and len(found) < SYSTEMS:

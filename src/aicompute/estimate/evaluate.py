@@ -11,7 +11,7 @@ from aicompute.estimate.account import Account, Activity, account, issued_flops
 from aicompute.estimate.context import Records, Scene, engine
 from aicompute.estimate.kernels import Timed
 from aicompute.estimate.rates import Engine, Rate, added_prefill, decode_rate, in_flight_rate, pooled_rate, prefill_rate
-from aicompute.estimate.serving import ServingPlan, cache_memory, weight_memory
+from aicompute.estimate.serving import ServingPlan, absent, cache_memory, weight_memory
 from aicompute.estimate.training import TrainingPlan, training_step
 from aicompute.estimate.workload import Workload
 from aicompute.machine.collectives import neighbour_time
@@ -237,7 +237,7 @@ def in_flight_outcome(s: Scene, r: Records, w: Workload, plan: ServingPlan, sequ
     total = engines * sequences / tpot
     share, parts = serving_memory(e, sequences, w.input_length + w.output_length)
     # a prompt waits for half a step, then passes in its own chunks beside the answers; prompts queue where prefill keeps the engine busy
-    equal = rate.bare if w.length_variation == 0.0 else None
+    equal = rate.bare if absent(w.length_variation) else None
     added, bare = added_prefill(e, sequences, fresh, w.output_length, w.input_length * w.prefix_hit, equal)
     passing = ceil(fresh / e.stack.chunk) * bare + added
     arriving = sequences / (w.output_length * rate.tpot)
