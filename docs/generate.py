@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import html
 import importlib
 import inspect
 import os
@@ -30,6 +29,8 @@ sys.path.append(str(DOCS))
 
 import accuracy  # noqa: E402
 import heldout  # noqa: E402
+import reference  # noqa: E402
+from docstrings import latex, plain, sections  # noqa: E402
 
 SOURCE = ROOT / "src" / "aicompute"
 ROOMS = ("workload", "machine", "plan", "economics", "policy")
@@ -50,19 +51,6 @@ class Formula(NamedTuple):
     holds: str
     error: str
     source: str
-
-
-def sections(docstring: str) -> dict[str, str]:
-    """The summary (key "") and the numpy sections of a docstring."""
-    found, name = {"": ""}, ""
-    lines = docstring.splitlines()
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
-        if below and set(below) == {"-"} and len(below) == len(line):
-            name = line
-            found[name] = ""
-        elif set(line) != {"-"} or not line:
-            found[name] += line + "\n"
-    return {key: text.strip("\n") for key, text in found.items()}
 
 
 def split_notes(text: str) -> tuple[str, str]:
@@ -88,19 +76,6 @@ def split_notes(text: str) -> tuple[str, str]:
 def without_tables(text: str) -> str:
     """Notes without tables of reStructuredText, which no cell can hold."""
     return re.sub(r"^=+ .*^=+ [= ]+$", "(A table is in the docstring.)", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def latex(text: str) -> str:
-    """An equation that fits a cell of a table."""
-    text = text.replace("|", r"\vert ").replace("<", r"\lt ").replace(">", r"\gt ")
-    return " ".join(text.split())
-
-
-def plain(text: str) -> str:
-    """Text of a docstring as Markdown that fits a cell of a table."""
-    text = re.sub(r"\s*\[\d+\]_|\s\[1\](?=\.)", "", text).replace("<", "&lt;").replace("|", r"\|")
-    text = re.sub(r"``([^`]+)``", r"`\1`", text)
-    return re.sub(r":math:`([^`]+)`", lambda found: f"${latex(html.unescape(found[1].replace(chr(92) + '|', '|')))}$", text)
 
 
 def sentences(text: str) -> list[str]:
@@ -391,6 +366,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": command_line,
     **{name: (lambda command=command: answer(command)) for name, command in ANSWERS.items()},
     "cluster-costs": cluster_costs,
+    "api": reference.reference,
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""
