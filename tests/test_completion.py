@@ -20,7 +20,8 @@ def completed(*typed: str) -> list[str]:
     """What the Tab key gives after some words, the last of which is begun."""
     from click.shell_completion import ShellComplete
 
-    return [item.value for item in ShellComplete(cli.cli, {}, "aicompute", "_AICOMPUTE_COMPLETE").get_completions(list(typed[:-1]), typed[-1])]
+    shell = ShellComplete(cli.cli, {}, "aicompute", "_AICOMPUTE_COMPLETE")
+    return [item.value for item in shell.get_completions(list(typed[:-1]), typed[-1])]
 
 
 def in_shell(instruction: str, **more: str) -> str:
