@@ -81,14 +81,14 @@ def _(MONEY, ac):
 @app.cell
 def _(mo, service):
     best, home = service.mark("cheapest"), service.mark("least abroad")
+    per_million = [1e6 * value for value in (best.per_token.value, best.per_token.low, best.per_token.high)]
     mo.md(f"""
-    Within that money and 40 MW, {best.system} serves the cheapest tokens: ${best.per_token.value * 1e6:.2f} a million
-    (${best.per_token.low * 1e6:.2f} to ${best.per_token.high * 1e6:.2f}), {best.users:,.0f} people reading at {best.per_user:.0f}
-    tokens a second at a time. The chip that is made least abroad, in {home.system}, has {home.abroad:.0%} of design, logic and
-    memory elsewhere; its tokens cost {home.per_token.value / best.per_token.value:.1f} times as much. That is the price of
-    independence in this model, today.
+    Within that money and 40 MW, {best.system} serves the cheapest tokens: {per_million[0]:.2f} USD a million
+    ({per_million[1]:.2f} to {per_million[2]:.2f}), for {best.users:,.0f} people at a time who read {best.per_user:.0f} tokens a second.
+    The chips of {home.system} are made least abroad ({home.abroad:.0%} of design, logic and memory); its tokens cost
+    {home.per_token.value / best.per_token.value:.1f} times as much.
     """)
-    return best, home
+    return best, home, per_million
 
 
 @app.cell
