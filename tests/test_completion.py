@@ -105,3 +105,13 @@ def test_help_reads_no_specs() -> None:
 
 def test_the_case_of_what_is_typed_does_not_matter() -> None:
     assert matching(["gb200-nvl72", "dgx-h100"], "GB") == ["gb200-nvl72"]
+
+
+def test_an_unknown_name_travels_between_processes() -> None:
+    import pickle
+
+    from aicompute.errors import UnknownNameError
+
+    error = UnknownNameError("site", "krr", ["kr"])
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.name, again.nearest) == (str(error), "krr", ["kr"])

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import aicompute
 from aicompute import cli
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,13 @@ def test_generated_parts_are_current(page: Path) -> None:
 def test_every_generated_part_stands_in_a_page() -> None:
     marks = {name for page in PAGES for _, name, _ in generate.BLOCK.findall(text(page))}
     assert marks == {*generate.PARTS, *generate.SLOW}
+
+
+def test_every_public_name_has_a_section() -> None:
+    heads = set(re.findall(r"^### (\w+)$", text(ROOT / "docs/api.md"), re.MULTILINE))
+    named = {name for name in aicompute.__all__ if not name.startswith("_")} - {"AicomputeError"}
+    assert named <= heads
+    assert "| `AicomputeError` |" in text(ROOT / "docs/api.md")
 
 
 def test_every_public_formula_has_a_row_with_a_summary() -> None:
