@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import html
 import importlib
 import inspect
 import os
@@ -30,6 +29,8 @@ sys.path.append(str(DOCS))
 
 import accuracy  # noqa: E402
 import heldout  # noqa: E402
+import reference  # noqa: E402
+from docstrings import latex, plain, sections  # noqa: E402
 
 SOURCE = ROOT / "src" / "aicompute"
 ROOMS = ("workload", "machine", "plan", "economics", "policy")
@@ -50,19 +51,6 @@ class Formula(NamedTuple):
     holds: str
     error: str
     source: str
-
-
-def sections(docstring: str) -> dict[str, str]:
-    """The summary (key "") and the numpy sections of a docstring."""
-    found, name = {"": ""}, ""
-    lines = docstring.splitlines()
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
-        if below and set(below) == {"-"} and len(below) == len(line):
-            name = line
-            found[name] = ""
-        elif set(line) != {"-"} or not line:
-            found[name] += line + "\n"
-    return {key: text.strip("\n") for key, text in found.items()}
 
 
 def split_notes(text: str) -> tuple[str, str]:
@@ -88,19 +76,6 @@ def split_notes(text: str) -> tuple[str, str]:
 def without_tables(text: str) -> str:
     """Notes without tables of reStructuredText, which no cell can hold."""
     return re.sub(r"^=+ .*^=+ [= ]+$", "(A table is in the docstring.)", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def latex(text: str) -> str:
-    """An equation that fits a cell of a table."""
-    text = text.replace("|", r"\vert ").replace("<", r"\lt ").replace(">", r"\gt ")
-    return " ".join(text.split())
-
-
-def plain(text: str) -> str:
-    """Text of a docstring as Markdown that fits a cell of a table."""
-    text = re.sub(r"\s*\[\d+\]_|\s\[1\](?=\.)", "", text).replace("<", "&lt;").replace("|", r"\|")
-    text = re.sub(r"``([^`]+)``", r"`\1`", text)
-    return re.sub(r":math:`([^`]+)`", lambda found: f"${latex(html.unescape(found[1].replace(chr(92) + '|', '|')))}$", text)
 
 
 def sentences(text: str) -> list[str]:
@@ -350,14 +325,50 @@ ANSWERS = {
     "breakeven-rack": "breakeven cloudmatrix-384 gb200-nvl72 --over rack_price --workload decode --tpot '50 ms' --site kr",
     "breakeven-rent": "breakeven gb200-nvl72 gb200-nvl72 --over utilisation --rent own,4.0 --on-demand --site kr --site us-average",
     "makebuy-korea": "makebuy gb200-nvl72 --site kr --volume '2e9 token/day'",
+    "korea-all": "size --serve '2e6 token/s' --tpot '50 ms' --site kr --top 8",
+    "sure-drives": "sensitivity cloudmatrix-384 gb200-nvl72 --metric cost_per_million_tokens --top 8",
+    "mixed-fleet": "size --train-model llama-3.1-70b --train-tokens 15T --within '90 day' --serve '5e5 token/s' --tpot '50 ms' "
+    "--system gb200-nvl72 --system mi355x-8 --system tpu-v7-pod --site kr --site us-texas",
+    "own-rent-buy": "makebuy gb200-nvl72 --site kr --api deepseek-r1-0528 --api gpt-4o --api claude-3-opus --volume '2e9 token/day'",
+    "own-or-rent": "breakeven gb200-nvl72 gb200-nvl72 --over utilisation --rent own,4.0 --on-demand --site kr",
+    "megawatts": "size --power '40 MW' --site kr --top 6",
     "makebuy-coder": "makebuy dgx-h200 --model qwen3-coder-480b-a35b --isl 16384 --osl 1024 --prefix-hit 0.5",
 }
 """Commands that pages show with what they print."""
 
 
-def answer(command: str) -> str:
-    """A command and what it prints, its notes left out."""
-    return f"```sh\naicompute {command}\n```\n\n```\n{output_of('-m', 'aicompute.cli', *shlex.split(command))}```"
+EXTRACTS = {
+    "korea-two": ("compare cloudmatrix-384 gb200-nvl72 --site kr --workload serving", ("Verdict",)),
+    "domain-one": (
+        "compare cloudmatrix-384 gb200-nvl72 --workload decode --tpot '50 ms' --set cloudmatrix-384.tiers.scale-up.domain=144",
+        ("90 % intervals", "Best plan"),
+    ),
+    "sure-parts": ("estimate cloudmatrix-384 --workload decode --tpot '50 ms' --explain", ("What the interval is made of",)),
+    "chips-on-a-day": ("rules h100 h20 910c --date 2026-01-15", ("What counts", "Class under", "What the classes")),
+    "run-over-thresholds": ("rules --model llama-3.1-405b --date 2026-11-01", ("llama-3.1-405b on", "counted as")),
+}
+"""Commands of which pages show only some paragraphs, by how these begin."""
+
+
+def answer(command: str, parts: tuple[str, ...] = ()) -> str:
+    """A command and what it prints, its notes left out; only paragraphs that begin so, where parts are named."""
+    said = output_of("-m", "aicompute.cli", *shlex.split(command))
+    if parts:
+        paragraphs = [text for text in said.strip().split("\n\n") if text.startswith(parts)]
+        missing = [part for part in parts if not any(text.startswith(part) for text in paragraphs)]
+        if missing:
+            raise ValueError(f"aicompute {command}: prints no paragraph that begins with {' or '.join(missing)}")
+        said = "\n\n".join(paragraphs) + "\n"
+    return f"```sh\naicompute {command}\n```\n\n```\n{said}```"
+
+
+QUESTIONS = sorted(page for page in (DOCS / "questions").glob("*.md") if page.stem != "index")
+
+
+def printed(page: Path) -> str:
+    """What the Python code of a page prints."""
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    return f"```\n{output_of('-c', code)}```"
 
 
 def cluster_costs() -> str:
@@ -390,7 +401,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metric_table,
     "commands": command_line,
     **{name: (lambda command=command: answer(command)) for name, command in ANSWERS.items()},
+    **{name: (lambda command=command, parts=parts: answer(command, parts)) for name, (command, parts) in EXTRACTS.items()},
+    **{f"printed-{page.stem}": (lambda page=page: printed(page)) for page in QUESTIONS},
     "cluster-costs": cluster_costs,
+    "api": reference.reference,
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""
@@ -421,7 +435,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.heldout and not given.check:
         heldout.renew(heldout.layers() if "all" in given.heldout else given.heldout)
     stale = accuracy.renew_pictures(given.check) if given.evidence else []
-    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]:
         if given.pages and page.name not in given.pages:
             continue
         old = page.read_text(encoding="utf-8")

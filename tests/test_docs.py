@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
 import importlib.util
 import re
 import shlex
@@ -12,11 +14,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import aicompute
 from aicompute import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
-    [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks/README.md"]
+    [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks/README.md"]
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -54,7 +57,8 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for body in blocks(ROOT / "CONTRIBUTING.md", "toml"):
         path = tmp_path / body.splitlines()[0].removeprefix("# ")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body, encoding="utf-8")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(body)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -62,7 +66,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Current
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_generated_parts_are_current(page: Path) -> None:
     assert generate.renewed(text(page), generate.PARTS) == text(page), "run: python docs/generate.py"
 
@@ -70,6 +74,13 @@ def test_generated_parts_are_current(page: Path) -> None:
 def test_every_generated_part_stands_in_a_page() -> None:
     marks = {name for page in PAGES for _, name, _ in generate.BLOCK.findall(text(page))}
     assert marks == {*generate.PARTS, *generate.SLOW}
+
+
+def test_every_public_name_has_a_section() -> None:
+    heads = set(re.findall(r"^### (\w+)$", text(ROOT / "docs/api.md"), re.MULTILINE))
+    named = {name for name in aicompute.__all__ if not name.startswith("_")} - {"AicomputeError"}
+    assert named <= heads
+    assert "| `AicomputeError` |" in text(ROOT / "docs/api.md")
 
 
 def test_every_public_formula_has_a_row_with_a_summary() -> None:
@@ -119,8 +130,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    listed = set(re.findall(r"- (\S+\.md)$", text(ROOT / "mkdocs.yml"), re.MULTILINE))
-    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+    listed = set(re.findall(r"[-:] (\S+\.md)$", text(ROOT / "mkdocs.yml"), re.MULTILINE))
+    assert listed == {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
 
 
 # Commands
@@ -137,8 +148,14 @@ def test_every_command_and_option_is_documented() -> None:
             assert all(f"`{word}`" in section for word in option.opts), f"{name} {option.opts}"
 
 
+def test_the_front_page_names_every_command() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", text(ROOT / "README.md"), re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(cli.COMMANDS)
+
+
 def commands_in_pages() -> list[tuple[str, list[str]]]:
-    return [(page.name, arguments) for page in PAGES for arguments in typed(page)]
+    """Commands as typed, each once in a page."""
+    return [(page.name, list(words)) for page in PAGES for words in dict.fromkeys(map(tuple, typed(page)))]
 
 
 @pytest.mark.parametrize(("page", "arguments"), commands_in_pages(), ids=lambda part: part if isinstance(part, str) else " ".join(part))
@@ -158,3 +175,42 @@ def test_the_example_of_contributing_runs(arguments: list[str], example: Path) -
     done = CliRunner().invoke(cli.cli, arguments)
     assert done.exit_code == 0, done.output
     assert done.output.strip()
+
+
+# Python
+
+
+def python_pages() -> list[Path]:
+    """Pages with Python code; that of a page a question runs where its answer is made."""
+    return [page for page in PAGES if blocks(page, "python") and page not in generate.QUESTIONS]
+
+
+@pytest.mark.parametrize("page", python_pages(), ids=lambda page: page.name)
+def test_python_of_pages_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later blocks of a page go on from earlier ones; results said behind code, such as ``# 'over'``, are true."""
+    for call, module in (("to_pandas", "pandas"), ("to_xarray", "xarray")):
+        if any(call in body for body in blocks(page, "python")):
+            pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    for name, rows in files_of(page):
+        (tmp_path / name).write_text(rows, encoding="utf-8")
+    names: dict[str, object] = {}
+    for body in blocks(page, "python"):
+        for node in ast.parse(body).body:
+            wanted = body.splitlines()[node.end_lineno - 1].partition("  # ")[2]
+            if isinstance(node, ast.Expr) and re.match(r"['\"\d\[(]", wanted):
+                assert repr(eval(ast.unparse(node), names)) == wanted, f"{page.name}: {ast.unparse(node)}"
+            else:
+                exec(compile(ast.Module([node], []), str(page), "exec"), names)
+
+
+def files_of(page: Path) -> list[tuple[str, str]]:
+    """Measurements that a page writes down, as the files that its code reads."""
+    return [("mine.csv", body) for body in blocks(page, "csv")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "api.md" and blocks(page, "pycon")], ids=lambda page: page.name)
+def test_prompts_of_pages_answer_as_shown(page: Path) -> None:
+    for body in blocks(page, "pycon"):
+        examples = doctest.DocTestParser().get_doctest(body, {}, page.name, str(page), 0)
+        assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples).failed == 0

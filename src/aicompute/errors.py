@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class AicomputeError(ValueError):
@@ -56,6 +57,10 @@ class UnknownNameError(UsageError):
         self.nearest = nearest(name, known)
         hint = f"; did you mean {' or '.join(repr(n) for n in self.nearest)}?" if self.nearest else ""
         super().__init__(f"unknown {what} {name!r}{hint}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to other processes, as libraries that hold one do: its ``args`` are not those of the constructor."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.money import holding_options, show
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
@@ -20,8 +21,8 @@ NOTHING = ("none", "-", "own")
 
 
 @click.command("breakeven", short_help="Where a token costs the same on two systems")
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=SYSTEMS)
+@click.argument("second", shell_complete=SYSTEMS)
 @click.option("--over", metavar="TERM", default="electricity_price", show_default=True, help="What is changed until the costs are equal.")
 @click.option("--of", metavar="SIDE", help="first, second or both: where it is changed.")
 @click.option("--between", nargs=2, metavar="LOW HIGH", help="Range in which to look [all that is plausible].")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aicompute.cli.completion import STACKS, SYSTEMS
 from aicompute.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("calibrate", short_help="Fit a stack or a device to your own measurements")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--system", metavar="ID", help="System of rows that name none, and no accelerator, or none that is known.")
-@click.option("--stack", metavar="ID", help="Stack to begin with, and that of rows that name none or one that is not known [the rows'].")
+@click.option(
+    "--system", metavar="ID", help="System of rows that name none, and no accelerator, or none that is known.", shell_complete=SYSTEMS
+)  # fmt: skip
+@click.option(
+    "--stack", metavar="ID", help="Stack to begin with, and that of rows that name none or one that is not known [the rows'].",
+    shell_complete=STACKS,
+)  # fmt: skip
 @click.option("--device", is_flag=True, help="Fit what kernels reach on the accelerator, and its links, as well.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write: FOLDER/stacks/ID.toml, or a FOLDER.")
 @click.option("--force", is_flag=True, help="Overwrite files.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
 from aicompute.errors import InfeasibleError, UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare", short_help="Systems side by side on equal terms")
-@click.argument("systems", nargs=-1, metavar="SYSTEM...")
+@click.argument("systems", nargs=-1, metavar="SYSTEM...", shell_complete=SYSTEMS)
 @scenario_options
 @click.option("--equal", metavar="WHAT", help="Equal accelerators, power, cost or flops; the last system sets how much.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer as well: .svg, .pdf or .png.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.money import holding_options, show
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cost", short_help="What a system costs, as a tree that adds up")
-@click.argument("system")
+@click.argument("system", shell_complete=SYSTEMS)
 @scenario_options
 @holding_options
 @click.option("--currency", metavar="CODE", help="Such as KRW, or local: of the site [USD].")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aicompute.cli.compare import show
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
 from aicompute.errors import UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("estimate", short_help="One scenario in detail")
-@click.argument("system")
+@click.argument("system", shell_complete=SYSTEMS)
 @scenario_options
 @click.option("--explain", is_flag=True, help="Add every operator, every value used with its source, and what the interval is made of.")
 @common_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.money import holding_options, show
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("makebuy", short_help="A cluster of one's own against list prices of APIs")
-@click.argument("system")
+@click.argument("system", shell_complete=SYSTEMS)
 @click.option("--api", "apis", multiple=True, metavar="NAME", help="MODEL, MODEL/PROVIDER, open, closed or all; may be repeated.")
 @click.option("--volume", metavar="RATE", help="Tokens in and out, such as '2e9 token/day': who is cheaper there.")
 @click.option("--date", metavar="DATE", help="Prices in force then, such as 2025-06-30 [the last of each].")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aicompute.cli.completion import MODELS, ids
 from aicompute.cli.options import common_options
 from aicompute.errors import UsageError
 
@@ -19,9 +20,11 @@ OPTIONS = {"date": "--date", "train_tokens": "--train-tokens", "sequence_length"
 
 
 @click.command("rules", short_help="Export control of chips, and thresholds of training compute")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=ids("accelerators", "systems"))
 @click.option("--date", metavar="DAY", help="Day to judge on, such as 2026-01-15 [every day on which something changed].")
-@click.option("--model", metavar="ID", help="A training run of this model, or one that others estimated, such as grok-3.")
+@click.option(
+    "--model", metavar="ID", help="A training run of this model, or one that others estimated, such as grok-3.", shell_complete=MODELS
+)  # fmt: skip
 @click.option("--train-tokens", metavar="TOKENS", help="Tokens it is trained on, such as 14.8T [as published].")
 @click.option("--seq-len", default="4096", show_default=True, metavar="TOKENS", help="Tokens that attend to one another.")
 @click.option("--within", default="90 days", show_default=True, metavar="TIME", help="Time in which a system is to reach a threshold.")

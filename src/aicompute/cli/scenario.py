@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aicompute.cli.completion import MODELS, OPTIONS, SITES, words
 from aicompute.errors import UnknownNameError, UsageError
 
 Command = Callable[..., Any]
@@ -74,11 +75,13 @@ def scenario_options(command: Command) -> Command:
         return command(*args, scenario=arguments(own), **given)
 
     made: Command = with_scenario
-    options = [click.option("--model", metavar="ID", help="Model [deepseek-r1-0528; training: deepseek-v3].")]
-    options.append(click.option("--workload", metavar="KIND", help="training, prefill, decode or serving [serving]."))
+    options = [click.option("--model", metavar="ID", help="Model [deepseek-r1-0528; training: deepseek-v3].", shell_complete=MODELS)]
+    kinds = words(*FIELDS)
+    options.append(click.option("--workload", metavar="KIND", help="training, prefill, decode or serving [serving].", shell_complete=kinds))
     options += [click.option(f"--{name}", metavar=metavar, help=text) for name, metavar, text in _WORK]
-    options.append(click.option("--site", multiple=True, metavar="ID", help="Where; home: each at home; may be repeated [us-average]."))
-    options += [click.option(f"--{name}", metavar=metavar, help=text) for name, metavar, text in _TERMS]
+    place = "Where; home: each at home; may be repeated [us-average]."
+    options.append(click.option("--site", multiple=True, metavar="ID", help=place, shell_complete=SITES))
+    options += [click.option(f"--{name}", metavar=metavar, help=text, shell_complete=OPTIONS.get(name)) for name, metavar, text in _TERMS]
     options += [click.option(f"--{name}", metavar="N", help=text) for name, text in _PLAN]
     options.append(click.option("--recompute", metavar="WORD", help="Training: none, selective or full."))
     options.append(click.option("--samples", type=int, default=400, show_default=True, help="Draws behind the intervals; 0: no intervals."))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS, metrics
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
 from aicompute.errors import UsageError
@@ -24,11 +25,16 @@ _PATIENCE = 2.0
 
 
 @click.command("search", short_help="The best of all plans, and the front of any metrics")
-@click.argument("system")
-@click.option("--objective", metavar="METRIC", default="tokens_per_s_per_accelerator", show_default=True, help="What is best.")
+@click.argument("system", shell_complete=SYSTEMS)
+@click.option(
+    "--objective", metavar="METRIC", default="tokens_per_s_per_accelerator", show_default=True, help="What is best.", shell_complete=metrics
+)  # fmt: skip
 @click.option("--where", multiple=True, metavar="CONDITION", help="Such as 'memory_share < 0.9' or 'tp <= 8'; may be repeated.")
 @click.option("--top", type=int, default=20, show_default=True, metavar="N", help="Plans to show.")
-@click.option("--pareto", metavar="METRIC,METRIC[,METRIC]", default="", help="Also the plans that no other beats in all of these.")
+@click.option(
+    "--pareto", metavar="METRIC,METRIC[,METRIC]", default="", help="Also the plans that no other beats in all of these.",
+    shell_complete=metrics,
+)  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the front: .svg.")
 @click.option("--axis", "axes", multiple=True, metavar="NAME=V,V,…", help="Values of an axis, such as zero=1,2,3; may be repeated.")
 @click.option("--full", is_flag=True, help="Training: every stage of ZeRO, and overlap off as well as on.")

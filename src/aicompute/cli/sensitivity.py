@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS, metrics
 from aicompute.cli.options import common_options
 from aicompute.cli.scenario import scenario_options
 from aicompute.errors import UsageError
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command("sensitivity", short_help="What an answer depends on: elasticities and tornado")
-@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM [SYSTEM]")
-@click.option("--metric", "metrics", multiple=True, metavar="METRIC", help="Such as tpot; may be repeated [all; cost is shown].")
+@click.argument("systems", nargs=-1, required=True, metavar="SYSTEM [SYSTEM]", shell_complete=SYSTEMS)
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="METRIC", help="Such as tpot; may be repeated [all; cost is shown].",
+    shell_complete=metrics,
+)  # fmt: skip
 @click.option("--top", type=click.IntRange(1, 500), default=15, show_default=True, help="Values to show.")
 @click.option("--no-finite", is_flag=True, help="Do not halve and double what is counted; faster.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the tornado: .svg.")

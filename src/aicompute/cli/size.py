@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import OPTIONS, SITES, SYSTEMS
 from aicompute.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ _NAMES = {"isl": "input_length", "osl": "output_length", "seq_len": "sequence_le
 
 def _with_work(command: Any) -> Any:
     for name, metavar, text in reversed(_WORK):
-        command = click.option(f"--{name}", metavar=metavar, help=text)(command)
+        command = click.option(f"--{name}", metavar=metavar, help=text, shell_complete=OPTIONS.get(name))(command)
     return command
 
 
 @click.command("size", short_help="How many of what, where: for some work, or within limits")
 @_with_work
-@click.option("--system", "systems", multiple=True, metavar="ID", help="Only these; may be repeated [all].")
-@click.option("--site", multiple=True, metavar="ID", help="Only these; may be repeated [all].")
+@click.option("--system", "systems", multiple=True, metavar="ID", help="Only these; may be repeated [all].", shell_complete=SYSTEMS)
+@click.option("--site", multiple=True, metavar="ID", help="Only these; may be repeated [all].", shell_complete=SITES)
 @click.option("--allow", multiple=True, metavar="KIND=NAME", help="Only vendor=, foundry=, memory= or country=NAME,NAME.")
 @click.option("--exclude", multiple=True, metavar="KIND=NAME", help="None of these.")
 @click.option("--announced", is_flag=True, help="Chips that are not sold yet too.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import ids, words
 from aicompute.cli.options import common_options
 from aicompute.errors import SpecError, UnknownNameError, UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from aicompute.specs import Library, Spec
 
 KINDS = ("accelerators", "systems", "models", "stacks", "sites", "rules", "suppliers")
+ANY = ids(*KINDS)
 
 
 @click.group("specs", short_help="List, show, check, compare and import spec files")
@@ -24,7 +26,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=words(*KINDS))
 @common_options
 def list_command(kind: str | None, format: str, library: Library) -> None:
     """List the ids of every KIND, or of one: accelerators, systems, models, stacks, sites, rules, suppliers."""
@@ -35,7 +37,7 @@ def list_command(kind: str | None, format: str, library: Library) -> None:
 
 
 @command.command("show")
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=ANY)
 @common_options
 def show_command(name: str, format: str, library: Library) -> None:
     """Show every value of ID (or KIND/ID) with its range, kind and source."""
@@ -73,7 +75,7 @@ def check_command(paths: Sequence[str]) -> None:
 
 
 @command.command("schema")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=words(*KINDS))
 def schema_command(kind: str | None) -> None:
     """Print the JSON Schema of KIND, or of every kind in one object."""
     from aicompute.specs import schema
@@ -83,8 +85,8 @@ def schema_command(kind: str | None) -> None:
 
 
 @command.command("diff")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=ANY)
+@click.argument("b", shell_complete=ANY)
 @common_options
 def diff_command(a: str, b: str, format: str, library: Library) -> None:
     """Show the keys in which A and B (ids of one kind) differ."""

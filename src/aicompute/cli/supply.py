@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("supply", short_help="Who a fleet depends on: foundries, memory, countries")
-@click.argument("systems", nargs=-1, metavar="SYSTEM[=UNITS]...")
+@click.argument("systems", nargs=-1, metavar="SYSTEM[=UNITS]...", shell_complete=SYSTEMS)
 @common_options
 def command(systems: Sequence[str], format: str, library: Library) -> None:
     """Tell which share of a fleet's capital hangs on one foundry, memory maker, designer or country.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aicompute.cli.completion import metrics
 from aicompute.cli.options import common_options
 from aicompute.errors import UsageError
 
@@ -28,7 +29,7 @@ _TERMINAL, _FILE = 0.2, 10.0
 @click.option("--on", default="local", show_default=True, metavar="PLACE", help="local, dask, or dask=tcp://HOST:PORT.")
 @click.option("--workers", type=int, metavar="N", help="Processes [one a core].")
 @click.option("--top", type=int, metavar="N", help="Keep only the best N rows.")
-@click.option("--objective", metavar="METRIC", help="What is best.")
+@click.option("--objective", metavar="METRIC", help="What is best.", shell_complete=metrics)
 @click.option("--yes", is_flag=True, help="Go on however long it takes.")
 @common_options
 def command(

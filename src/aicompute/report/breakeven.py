@@ -73,7 +73,7 @@ class BreakEvenView(Page):
         chance = a.probability
         lines = [("", self.sentence)]
         if chance == chance:
-            lines.append(("", f"At the terms as they stand {a.sides[0].system} is cheaper with a probability of {chance_text(chance)}."))
+            lines.append(("", f"At the terms as they stand {_names(a.sides)[0]} is cheaper with a probability of {chance_text(chance)}."))
         lines.append(("", "Par: tokens/s of an accelerator at which the token costs what the other system's token costs."))
         blocks.append(Prose(lines))
         if notes:

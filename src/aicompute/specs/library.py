@@ -190,6 +190,10 @@ class Library:
             self._ids[kind, abstract] = sorted(name for name, path in found.items() if abstract or not files.is_abstract(path))
         return list(self._ids[kind, abstract])
 
+    def aliases(self, kind: str) -> list[tuple[str, str]]:
+        """Every other name of a kind, with the id behind it."""
+        return [(alias, identifier) for identifier, path in self._noted(kind).items() for alias in files.aliases(path)]
+
     def resolve(self, kind: str, name: str) -> str:
         """The id behind an id, an alias or a name with an organisation in front.
 
@@ -205,7 +209,7 @@ class Library:
             raise self._unknown[kind, name].with_traceback(None)
         wanted = normal(name)
         by_normal = {normal(identifier): identifier for identifier in found}
-        by_alias = {normal(alias): identifier for identifier, path in self._noted(kind).items() for alias in files.aliases(path)}
+        by_alias = {normal(alias): identifier for alias, identifier in self.aliases(kind)}
         for form in dict.fromkeys((wanted, wanted.rpartition("/")[2])):
             identifier = by_normal.get(form) or by_alias.get(form)
             if identifier:
