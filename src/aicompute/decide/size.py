@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from aicompute.decide.chips import made_of
 from aicompute.decide.costs import component_prices, leaves_of
+from aicompute.decide.layouts import in_time, within_units
 from aicompute.decide.needs import Limits, Service, Training
 from aicompute.decide.offer import Holding, Offer, Place, kept_rate, offer_of, place_of
 from aicompute.economics.energy import mean_power
 from aicompute.errors import PlanError, UsageError
-from aicompute.estimate.inputs import Sampler, architecture, runnable, specs_of
+from aicompute.estimate.inputs import Sampler, specs_of
 from aicompute.estimate.result import Estimate, Metric, metric_of
 from aicompute.machine.failures import spares
 from aicompute.numerics import Array, sum_of
 from aicompute.search.compare import Options, estimate_system
 from aicompute.specs import Library, Spec
-from aicompute.workload.parameters import flops_per_token_training
 
 GROUP = 256.0
 """Accelerators of a group that serves on its own; larger units are groups themselves."""
@@ -28,11 +28,6 @@ MOST_UNITS = 64
 """Units that one copy of a model may need."""
 CONFIDENCE = 0.99
 """Share of the time in which spare units replace all that are broken."""
-TRIES = 8
-"""Cluster sizes that are estimated for a run."""
-START = 0.35
-"""Share of the peak with which the search for a size begins; where it ends does not depend on it."""
-MOST_ACCELERATORS = 2e7
 
 
 @dataclass(frozen=True)
@@ -179,7 +174,8 @@ def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> 
     Notes
     -----
     Until it is repaired a broken accelerator takes its engine out, or its unit where an engine spans several, which forms again with a
-    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken follows Poisson's law.
+    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken
+    follows Poisson's law.
 
     References
     ----------
@@ -189,7 +185,13 @@ def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> 
         return 0
     broken = count * accelerator.si("reliability.repair") / accelerator.si("reliability.mtbf")
     unit = spec.si("accelerators")
-    return math.ceil(float(spares(broken, CONFIDENCE)) * min(engine, unit) / unit)
+    return math.ceil(_spares(broken) * min(engine, unit) / unit)
+
+
+@lru_cache(maxsize=4096)
+def _spares(broken: float) -> float:
+    """Spares for a mean number of broken ones."""
+    return float(spares(broken, CONFIDENCE))
 
 
 @dataclass(frozen=True)
@@ -288,72 +290,44 @@ def training_options(
     lib: Library, system: str, run: Training, sites: Sequence[str], limits: Limits, options: Options
 ) -> list[Option] | Refused:
     """A fleet that makes a run in its time, or the largest that limits allow, at each site whose terms hold for it."""
-    spec, _ = specs_of(lib, system)
+    spec, accelerator = specs_of(lib, system)
     tokens = run.workload.tokens or 0.0
-    try:
-        sized = _in_time(lib, spec, run, options) if run.within is not None else None
-    except (UsageError, PlanError) as error:
-        return Refused("train", spec.id, str(error))
-    if isinstance(sized, str):
-        return Refused("train", spec.id, sized)
     made: list[Option] = []
+    sized: dict[int, Estimate | str] = {}
+    binds, why = "time", ""
     for place in _places(lib, spec.id, sites):
-        found, binds = sized, "time"
-        if found is None:
-            largest = _within_limits(lib, place, run, limits, options)
-            if isinstance(largest, str):
-                return Refused("train", spec.id, largest)
-            found, binds = largest
-        made.append(_training_option(lib, place, found, tokens, binds, limits, options.samples))
-    return made
+        most = 0
+        if run.within is None:
+            most, binds = _most_units(place, limits)
+        if most not in sized:
+            try:
+                sized[most] = within_units(lib, spec, run, options, most) if most else in_time(lib, spec, run, options)
+            except (UsageError, PlanError) as error:
+                sized[most] = str(error)
+        found = sized[most]
+        if isinstance(found, str):
+            why = found
+            continue
+        spare = _spare_units(spec, accelerator, found.accelerators, place.per_unit)
+        made.append(_training_option(lib, place, found, tokens, spare, binds, limits, options.samples))
+    return Refused("train", spec.id, why) if why and not made else made
 
 
-def _in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estimate | str:
-    """The estimate of the smallest number of units that makes a run in its time, or why none does."""
-    unit = spec.si("accelerators")
-    accelerator = lib.load("accelerators", str(spec.get("accelerator")))
-    arch = architecture(lib.load("models", run.model))
-    flops = float(flops_per_token_training(arch, run.workload.sequence_length)) * (run.workload.tokens or 0.0)
-    peak = accelerator.si(f"peak.{runnable(accelerator, str(spec.get('precision.training.dense', 'bf16')))}")
-    guess = max(math.ceil(flops / (peak * START * (run.within or 1.0)) / unit), 1)
-    small, large = 0, 0
-    best: Estimate | None = None
-    last = f"no cluster of up to {MOST_ACCELERATORS:,.0f} accelerators is fast enough"
-    for _ in range(TRIES):
-        if guess * unit > MOST_ACCELERATORS:
-            break
-        found = estimate_system(lib, spec.id, run.model, run.workload, replace(options, accelerators=guess * unit))
-        time = found.value("run_time") if found.feasible else math.inf
-        last = found.reason or last
-        if time <= (run.within or 0.0):
-            best, large = found, guess
-        else:
-            small = max(small, guess)
-        if best is not None and large - small <= max(1, large // 100):
-            break
-        aim = math.ceil(guess * time / (run.within or 1.0) * 1.003) if math.isfinite(time) else 2 * guess
-        upper = large - 1 if best is not None else 1 << 40
-        guess = min(max(aim, small + 1), upper) if aim != guess else (small + large) // 2 if best is not None else guess + 1
-    return best if best is not None else last
-
-
-def _within_limits(lib: Library, place: Place, run: Training, limits: Limits, options: Options) -> tuple[Estimate, str] | str:
-    """The largest cluster that limits allow."""
+def _most_units(place: Place, limits: Limits) -> tuple[int, str]:
+    """Units that work at full power within limits, spares beside them, and what says so."""
 
     def totals(units: float) -> _Totals:
-        return _totals_of(offer_of(place, Holding(units * place.per_unit, 1.0)), 0.0)  # at full power
+        spare = _spare_units(place.system, place.accelerator, units * place.per_unit, place.per_unit)
+        return _totals_of(offer_of(place, Holding((units + spare) * place.per_unit, 1.0)), 0.0)
 
-    units, binds = _most_groups(limits, totals)
-    units = min(units, int(MOST_ACCELERATORS / place.per_unit))
-    try:
-        found = estimate_system(lib, place.system.id, run.model, run.workload, replace(options, accelerators=units * place.per_unit))
-    except (UsageError, PlanError) as error:
-        return str(error)
-    return (found, binds) if found.feasible else found.reason
+    return _most_groups(limits, totals)
 
 
-def _training_option(lib: Library, place: Place, found: Estimate, tokens: float, binds: str, limits: Limits, samples: int) -> Option:
-    count = found.accelerators
+def _training_option(
+    lib: Library, place: Place, found: Estimate, tokens: float, spare: int, binds: str, limits: Limits, samples: int
+) -> Option:
+    """A fleet for a run, spare units beside those at work."""
+    count = found.accelerators + spare * place.per_unit
     rate = kept_rate(found)
     money = _money(lib, place, found, Holding(count, 1.0), samples)
     time = tokens / rate.value
@@ -367,7 +341,7 @@ def _training_option(lib: Library, place: Place, found: Estimate, tokens: float,
         accelerator=place.accelerator.id,
         site=place.site.id,
         units=math.ceil(count / place.per_unit - 1e-9),
-        spare_units=0.0,
+        spare_units=float(spare),
         accelerators=count,
         plan=found.plan,
         rate=rate,
