@@ -72,7 +72,7 @@ def in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estima
     if "dp" in options.plan:
         return _as_planned(lib, spec, run, options)
     guess = _first_guess(lib, spec, run)
-    quickest = math.inf
+    quickest, plan = math.inf, None
     for turn in range(ROUNDS):
         found = layouts(lib, spec, run, options, guess, rough=turn == 0)
         if isinstance(found, str):
@@ -85,7 +85,7 @@ def in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estima
         guess = units if plan is not None else guess * GROWTH
         if guess * spec.si("accelerators") > MOST_ACCELERATORS:
             break
-    if plan is not None:
+    if plan is not None and not isinstance(found, str):
         least = units * spec.si("accelerators") * found.scene.devices_each / (
             found.columns["tp"] * found.columns["pp"] * found.columns["cp"]
         )  # fmt: skip

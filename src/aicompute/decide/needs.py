@@ -64,6 +64,10 @@ class Choice:
     exclude: Mapping[str, frozenset[str]] = field(default_factory=dict)
     announced: bool = False
     """Chips that are announced and not yet sold count too."""
+    date: str = ""
+    """On which export control is judged; empty: not judged."""
+    obey: bool = False
+    """Chips that need an export licence for a site may not be bought there."""
 
     def refusal(self, lib: Library, system: Spec, accelerator: Spec) -> str:
         """Why a system may not be bought; empty where it may."""

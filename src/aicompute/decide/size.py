@@ -26,6 +26,7 @@ GROUP = 256.0
 """Accelerators of a group that serves on its own; larger units are groups themselves."""
 MOST_UNITS = 64
 """Units that one copy of a model may need."""
+CEILING = "cost of a token"
 CONFIDENCE = 0.99
 """Share of the time in which spare units replace all that are broken."""
 
@@ -86,6 +87,10 @@ class Option:
     """Why it will not do, and by how much; empty where it does."""
     over: Mapping[str, float] = field(default_factory=dict)
     """By limit, needed over allowed where that is above 1."""
+    licence: str = ""
+    """Class by which the chip needs an export licence for the site; empty where it needs none."""
+    estimate: Estimate | None = field(default=None, repr=False, compare=False)
+    """Of a group that serves, or of the run."""
 
     @property
     def feasible(self) -> bool:
@@ -146,7 +151,7 @@ def _served(lib: Library, spec: Spec, service: Service, units: int, options: Opt
     return found if found.feasible else found.reason
 
 
-def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[str], limits: Limits, samples: int) -> list[Option]:
+def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[str], limits: Limits) -> list[Option]:
     """A fleet that serves, at each site whose terms hold for it."""
     found = []
     spec, accelerator = specs_of(lib, rate.system)
@@ -164,7 +169,7 @@ def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[
             while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, use, groups, spare)):
                 groups -= max(groups // 200, 1)
         use = 1.0 / service.peak_factor if service.rate is None else service.rate / (groups * each.value)
-        found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits, samples))
+        found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits))
     return found
 
 
@@ -246,19 +251,19 @@ def _exceeds(limits: Limits, totals: _Totals) -> dict[str, float]:
 
 
 def _serving_option(
-    lib: Library, place: Place, rate: Rate, groups: int, per_group: float, spare: int, use: float, binds: str, limits: Limits, samples: int
+    lib: Library, place: Place, rate: Rate, groups: int, per_group: float, spare: int, use: float, binds: str, limits: Limits
 ) -> Option:
-    """A fleet of so many groups, with intervals from the draws of its estimate."""
+    """A fleet of so many groups."""
     found, count = rate.estimate, groups * per_group + spare * place.per_unit
     each = kept_rate(found)
     total = metric_of(each.value * groups, None if each.draws is None else each.draws * groups, "token/s")
-    money = _money(lib, place, found, Holding(count, use), samples)
+    money = _money(lib, place, found, Holding(count, use), 0)
     wanted = total.value * use
     per_token = _over(money["cost_rate"], metric_of(wanted, None if total.draws is None else total.draws * use, "token/s"), "USD")
     per_user = found.value("tokens_per_s_per_user")
     over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
     if limits.ceiling is not None and per_token.value > limits.ceiling:
-        over["cost of a token"] = per_token.value / limits.ceiling
+        over[CEILING] = per_token.value / limits.ceiling
     return Option(
         use="serve",
         system=rate.system,
@@ -283,6 +288,7 @@ def _serving_option(
         binds=binds,
         reason=_said(over),
         over=over,
+        estimate=found,
     )
 
 
@@ -309,7 +315,7 @@ def training_options(
             why = found
             continue
         spare = _spare_units(spec, accelerator, found.accelerators, place.per_unit)
-        made.append(_training_option(lib, place, found, tokens, spare, binds, limits, options.samples))
+        made.append(_training_option(lib, place, found, tokens, spare, binds, limits))
     return Refused("train", spec.id, why) if why and not made else made
 
 
@@ -324,17 +330,17 @@ def _most_units(place: Place, limits: Limits) -> tuple[int, str]:
 
 
 def _training_option(
-    lib: Library, place: Place, found: Estimate, tokens: float, spare: int, binds: str, limits: Limits, samples: int
+    lib: Library, place: Place, found: Estimate, tokens: float, spare: int, binds: str, limits: Limits
 ) -> Option:
     """A fleet for a run, spare units beside those at work."""
     count = found.accelerators + spare * place.per_unit
     rate = kept_rate(found)
-    money = _money(lib, place, found, Holding(count, 1.0), samples)
+    money = _money(lib, place, found, Holding(count, 1.0), 0)
     time = tokens / rate.value
     over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
     per_token = _over(money["cost_rate"], rate, "USD")
     if limits.ceiling is not None and per_token.value > limits.ceiling:
-        over["cost of a token"] = per_token.value / limits.ceiling
+        over[CEILING] = per_token.value / limits.ceiling
     return Option(
         use="train",
         system=place.system.id,
@@ -359,6 +365,21 @@ def _training_option(
         binds=binds,
         reason=_said(over),
         over=over,
+        estimate=found,
+    )
+
+
+def with_draws(lib: Library, option: Option, found: Estimate, samples: int) -> Option:
+    """An option with intervals, from an estimate of the same plan with draws."""
+    place = place_of(lib, option.system, option.site)
+    money = _money(lib, place, found, Holding(option.accelerators, option.utilisation), samples)
+    each = kept_rate(found)
+    copies = option.rate.value / each.value
+    total = metric_of(option.rate.value, None if each.draws is None else each.draws * copies, each.unit)
+    wanted = metric_of(total.value * option.utilisation, None if total.draws is None else total.draws * option.utilisation, each.unit)
+    per_token = _over(money["cost_rate"], wanted, "USD")
+    return replace(
+        option, rate=total, power=money["power"], capital=money["capital"], cost_rate=money["cost_rate"], per_token=per_token
     )
 
 
