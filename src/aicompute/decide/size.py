@@ -53,8 +53,8 @@ class Option:
     accelerator: str
     site: str
     units: float
-    spare_units: float
-    """Among them."""
+    spare: float
+    """Accelerators of them that may be broken at a time."""
     accelerators: float
     plan: Mapping[str, Any]
     rate: Metric
@@ -158,39 +158,57 @@ def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[
     per_group = rate.units * spec.si("accelerators")
     each = kept_rate(rate.estimate)
     for place in _places(lib, rate.system, sites):
-        binds = "demand"
+        binds, extra, share = "demand", 0, 1.0
         if service.rate is not None:
             groups = max(math.ceil(service.rate * service.peak_factor / each.value - 1e-9), 1)
+            needed = service.rate * service.peak_factor / each.value * per_group
+            spare = spare_accelerators(spec, accelerator, groups * per_group, rate.engine)
+            extra = math.ceil(max(spare - (groups * per_group - needed), 0.0) / spec.si("accelerators") - 1e-9)
         else:
             groups, binds = _most_groups(limits, partial(_totals, place, rate, per_group, 1.0 / service.peak_factor))
-        spare = _spare_units(spec, accelerator, groups * per_group, rate.engine)
-        if service.rate is None:  # spares come out of what the limits allow
-            use = 1.0 / service.peak_factor
-            while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, use, groups, spare)):
-                groups -= max(groups // 200, 1)
+            spare = spare_accelerators(spec, accelerator, groups * per_group, rate.engine)
+            share = max(1.0 - spare / (groups * per_group), 0.0)
         use = 1.0 / service.peak_factor if service.rate is None else service.rate / (groups * each.value)
-        found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits))
+        size = _Size(groups * rate.units + extra, spare, groups * share, min(use, 1.0), binds)
+        found.append(_serving_option(lib, place, rate, size, limits))
     return found
 
 
-def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> int:
-    """Units beside those at work, so that what is broken at a time can be replaced nearly always.
+@dataclass(frozen=True)
+class _Size:
+    """Of a fleet."""
+
+    units: int
+    spare: float
+    """Accelerators."""
+    groups: float
+    """At work."""
+    use: float
+    binds: str
+
+
+def spare_accelerators(spec: Spec, accelerator: Spec, count: float, engine: float) -> float:
+    """Accelerators beside those at work, so that what is broken at a time is missed nearly never.
+
+    Parameters
+    ----------
+    spec, accelerator : Spec   Of the system.
+    count : float              Accelerators of the fleet.
+    engine : float             Accelerators that stand still when one of them is broken, at most a unit: it is formed again from spares.
 
     Notes
     -----
-    Until it is repaired a broken accelerator takes its engine out, or its unit where an engine spans several, which forms again with a
-    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken
-    follows Poisson's law.
+    Units that have spare accelerators of their own need no more. Failures come independently: the number that is broken at a time follows
+    Poisson's law. Where work needs fewer accelerators than there are, the rest of them are the spares.
 
     References
     ----------
     .. [1] C. Palm, "Analysis of the Erlang traffic formulae" (1938): units down with any law of repair times.
     """
     if spec.si("usable", spec.si("accelerators")) < spec.si("accelerators"):
-        return 0
+        return 0.0
     broken = count * accelerator.si("reliability.repair") / accelerator.si("reliability.mtbf")
-    unit = spec.si("accelerators")
-    return math.ceil(_spares(broken) * min(engine, unit) / unit)
+    return min(_spares(broken) * min(engine, spec.si("accelerators")), count)
 
 
 @lru_cache(maxsize=4096)
@@ -208,10 +226,10 @@ class _Totals:
     """kg a second."""
 
 
-def _totals(place: Place, rate: Rate, per_group: float, use: float, groups: float, spare: float = 0.0) -> _Totals:
+def _totals(place: Place, rate: Rate, per_group: float, use: float, groups: float) -> _Totals:
     """What a fleet takes, at the values as they stand."""
-    count = groups * per_group + spare * place.per_unit
-    offer = offer_of(place, Holding(count, use), busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
+    holding = Holding(groups * per_group, use)
+    offer = offer_of(place, holding, busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
     return _totals_of(offer, place.site.si("carbon.intensity"))
 
 
@@ -250,13 +268,11 @@ def _exceeds(limits: Limits, totals: _Totals) -> dict[str, float]:
     return {name: float(need) / most for name, (need, most) in pairs.items() if most is not None and float(need) > most * (1.0 + 1e-9)}
 
 
-def _serving_option(
-    lib: Library, place: Place, rate: Rate, groups: int, per_group: float, spare: int, use: float, binds: str, limits: Limits
-) -> Option:
-    """A fleet of so many groups."""
-    found, count = rate.estimate, groups * per_group + spare * place.per_unit
+def _serving_option(lib: Library, place: Place, rate: Rate, size: _Size, limits: Limits) -> Option:
+    """A fleet of some groups."""
+    found, count, use = rate.estimate, size.units * place.per_unit, size.use
     each = kept_rate(found)
-    total = metric_of(each.value * groups, None if each.draws is None else each.draws * groups, "token/s")
+    total = metric_of(each.value * size.groups, None, "token/s")
     money = _money(lib, place, found, Holding(count, use), 0)
     wanted = total.value * use
     per_token = _over(money["cost_rate"], metric_of(wanted, None if total.draws is None else total.draws * use, "token/s"), "USD")
@@ -269,8 +285,8 @@ def _serving_option(
         system=rate.system,
         accelerator=place.accelerator.id,
         site=place.site.id,
-        units=groups * rate.units + spare,
-        spare_units=float(spare),
+        units=size.units,
+        spare=size.spare,
         accelerators=count,
         plan=found.plan,
         rate=total,
@@ -285,7 +301,7 @@ def _serving_option(
         run_cost=math.nan,
         carbon_per_token=money["carbon"].value / wanted,
         abroad=abroad(lib, place.accelerator, place.site),
-        binds=binds,
+        binds=size.binds,
         reason=_said(over),
         over=over,
         estimate=found,
@@ -296,8 +312,7 @@ def training_options(
     lib: Library, system: str, run: Training, sites: Sequence[str], limits: Limits, options: Options
 ) -> list[Option] | Refused:
     """A fleet that makes a run in its time, or the largest that limits allow, at each site whose terms hold for it."""
-    spec, accelerator = specs_of(lib, system)
-    tokens = run.workload.tokens or 0.0
+    spec, _ = specs_of(lib, system)
     made: list[Option] = []
     sized: dict[int, Estimate | str] = {}
     binds, why = "time", ""
@@ -314,27 +329,32 @@ def training_options(
         if isinstance(found, str):
             why = found
             continue
-        spare = _spare_units(spec, accelerator, found.accelerators, place.per_unit)
-        made.append(_training_option(lib, place, found, tokens, spare, binds, limits))
+        made.append(_training_option(lib, place, found, run, binds, limits))
     return Refused("train", spec.id, why) if why and not made else made
 
 
 def _most_units(place: Place, limits: Limits) -> tuple[int, str]:
-    """Units that work at full power within limits, spares beside them, and what says so."""
+    """Units that work at full power within limits, and what says so."""
 
     def totals(units: float) -> _Totals:
-        spare = _spare_units(place.system, place.accelerator, units * place.per_unit, place.per_unit)
-        return _totals_of(offer_of(place, Holding((units + spare) * place.per_unit, 1.0)), 0.0)
+        return _totals_of(offer_of(place, Holding(units * place.per_unit, 1.0)), 0.0)
 
     return _most_groups(limits, totals)
 
 
-def _training_option(
-    lib: Library, place: Place, found: Estimate, tokens: float, spare: int, binds: str, limits: Limits
-) -> Option:
-    """A fleet for a run, spare units beside those at work."""
-    count = found.accelerators + spare * place.per_unit
-    rate = kept_rate(found)
+def _training_option(lib: Library, place: Place, found: Estimate, run: Training, binds: str, limits: Limits) -> Option:
+    """A fleet for a run. What is broken is replaced from spares, or the run goes on with fewer copies of the model where there is time."""
+    plan, tokens = found.plan, run.workload.tokens or 0.0
+    devices = place.accelerator.si("devices")
+    ranks = plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"] / devices
+    copy = plan["pp"] * max(plan["tp"] * plan["cp"], plan["ep"]) / devices
+    spare = spare_accelerators(place.system, place.accelerator, found.accelerators, copy)
+    lost = max(spare - (found.accelerators - ranks), 0.0) / found.accelerators
+    extra = 0
+    if lost >= 1.0 or (run.within is not None and tokens / kept_rate(found).value / (1.0 - lost) > run.within):
+        extra, lost = math.ceil(lost * found.accelerators / place.per_unit - 1e-9), 0.0
+    count = found.accelerators + extra * place.per_unit
+    rate = metric_of(kept_rate(found).value * (1.0 - lost), None, "token/s")
     money = _money(lib, place, found, Holding(count, 1.0), 0)
     time = tokens / rate.value
     over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
@@ -347,7 +367,7 @@ def _training_option(
         accelerator=place.accelerator.id,
         site=place.site.id,
         units=math.ceil(count / place.per_unit - 1e-9),
-        spare_units=float(spare),
+        spare=spare,
         accelerators=count,
         plan=found.plan,
         rate=rate,

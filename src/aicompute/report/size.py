@@ -77,7 +77,8 @@ class SizeView:
     def to_dict(self) -> dict[str, Any]:
         """All options, marks, pairs and refusals, as JSON has them."""
         a = self.answer
-        record: dict[str, Any] = {"schema": SCHEMA, "rules_date": self.date or None, "options": [_record(option) for option in self.options]}
+        record: dict[str, Any] = {"schema": SCHEMA, "rules_date": self.date or None}
+        record["options"] = [_record(option) for option in self.options]
         if a is not None:
             places = {id(option): place for place, option in enumerate(a.options)}
             record["marks"] = {use: {name: places.get(id(o)) for name, o in each.items()} for use, each in a.marks.items()}
@@ -167,13 +168,13 @@ def _notes(view: SizeView, money: Money, more: Sequence[str]) -> list[tuple[str,
     if view.answer is not None:
         said.append("After a system: $ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory, a third each).")
     said.append(
-        f"MW: at the meter, all at work. {money.short}: {money.words} of capital (equipment with import tax, spare units, the building). "
+        f"MW: at the meter, all at work. {money.short}: {money.words} of capital (equipment with import tax, spares, the building). "
         "Other costs: owning and running."
     )
     if "train" in uses:
         said.append("A run is charged for the time that it takes; the rest of the fleet's life must find other work.")
     if "serve" in uses:
-        said.append(f"{money.sign}/M and gCO2/M: for a million output tokens, their input included; idle hours are paid too.")
+        said.append(f"{money.sign}/M and g/M: for a million output tokens, their input included; idle hours are paid too.")
     if any(option.licence for option in view.options):
         said.append(
             f"! needs an export licence for this site by the United States rules in the specs on {view.date} (aicompute rules). No legal "
@@ -198,7 +199,7 @@ def _record(o: Option) -> dict[str, Any]:
         "carbon_per_million_tokens": {"value": o.carbon_per_token * 1e6, "unit": "kg/Mtoken"},
     }
     return {
-        "use": o.use, "system": o.system, "accelerator": o.accelerator, "site": o.site, "units": o.units, "spare_units": o.spare_units,
+        "use": o.use, "system": o.system, "accelerator": o.accelerator, "site": o.site, "units": o.units, "spare": o.spare,
         "accelerators": o.accelerators, "plan": dict(o.plan), "metrics": metrics, "utilisation": o.utilisation, "time": _none(o.time),
         "run_cost": _none(o.run_cost), "users": _none(o.users), "tokens_per_s_per_user": _none(o.per_user), "abroad": o.abroad,
         "binds": o.binds, "licence": o.licence or None,

@@ -98,19 +98,22 @@ def work_table(options: Sequence[Option], marks: Mapping[str, Option]) -> Table:
             [*_head(o, marks), _text(o.rate, 1e-6), plain(o.carbon_per_token * o.rate.value * o.time / 1e3), f"{100.0 * o.abroad:.0f} %"]
             for o in options
         ]
-        heading = "The same fleets: spare units, speed, carbon of operation, share of the chip made abroad"
+        heading = "The same fleets: spare accelerators, speed, carbon of operation, share of the chip made abroad"
         return Table(["system", "site", "accelerators", "spare", "Mtok/s", "t CO2/run", "abroad"], rows, heading)
     rows = [
         [*_head(o, marks), _text(o.rate, o.utilisation / 1e3), users_text(o.users), plain(o.per_user),
          f"{o.carbon_per_token * 1e9:,.0f}", f"{100.0 * o.abroad:.0f} %"]
         for o in options
     ]  # fmt: skip
-    heading = "The same fleets: spare units, mean output, users at the peak and tokens/s of each, carbon of operation, share of the chip made abroad"
-    return Table(["system", "site", "accel.", "spare", "ktok/s", "users", "each", "gCO2/M", "abroad"], rows, heading)
+    heading = (
+        "The same fleets: spare accelerators, mean output, users at the peak and tokens/s of each, carbon of operation (g a million "
+        "tokens), share of the chip made abroad"
+    )
+    return Table(["system", "site", "accel.", "spare", "ktok/s", "users", "each", "g/M", "abroad"], rows, heading)
 
 
 def _head(o: Option, marks: Mapping[str, Option]) -> list[Cell]:
-    return [_marked(o, marks), _site(o), f"{o.accelerators:,.0f}", f"{o.spare_units:,.0f}"]
+    return [_marked(o, marks), _site(o), f"{o.accelerators:,.0f}", f"{o.spare:,.0f}"]
 
 
 def verdict(a: Sizing | None, fastest: Sequence[Option], money: Money) -> list[tuple[str, str]]:
@@ -128,7 +131,8 @@ def verdict(a: Sizing | None, fastest: Sequence[Option], money: Money) -> list[t
     gain = single.yearly / first.yearly - 1.0
     if first.mixed and gain > 5e-4:
         pair = f"train on {first.train.system} and serve on {first.serve.system} in {first.train.site}"
-        said.append(("", f"A mixed fleet wins: {pair}; {single.train.system} for both in {single.train.site} costs {100.0 * gain:.1f} % more."))
+        other = f"{single.train.system} for both in {single.train.site}"
+        said.append(("", f"A mixed fleet wins: {pair}; {other} costs {100.0 * gain:.1f} % more."))
     else:
         said.append(("", f"One system wins: {single.train.system} in {single.train.site} for both; to mix saves nothing."))
     return said
@@ -136,8 +140,8 @@ def verdict(a: Sizing | None, fastest: Sequence[Option], money: Money) -> list[t
 
 def _sentence(o: Option, money: Money) -> str:
     """What the cheapest fleet is and takes."""
-    spare = f", {o.spare_units:,.0f} of them spare" if o.spare_units else ""
-    units = f"{o.units:,.0f} {o.system}{spare} ({o.accelerators:,.0f} accelerators)"
+    spare = f", {o.spare:,.0f} of them spare" if o.spare else ""
+    units = f"{o.units:,.0f} {o.system} ({o.accelerators:,.0f} accelerators{spare})"
     takes = f"{_text(o.power, 1e-6)} MW, {_interval(o.capital, 1.0 / money.large)} {money.words} of capital"
     if o.use == "train":
         cost = f"{_interval(o.cost_rate, o.time / money.large)} {money.words}"
