@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -170,12 +171,25 @@ def _of_system(
         refused += [made] if isinstance(made, Refused) else []
         found += [] if isinstance(made, Refused) else made
     if service is not None:
-        rate = service_rate(lib, name, service, base, _most_accelerators(lib, name, sites, limits))
-        if isinstance(rate, Refused):
-            refused.append(rate)
-        else:
-            found += serving_options(lib, rate, service, sites, limits)
+        found_here = _served_within(lib, name, service, sites, limits, base)
+        refused += [found_here] if isinstance(found_here, Refused) else []
+        found += [] if isinstance(found_here, Refused) else found_here
     return [licensed(lib, option, asked) for option in found], refused
+
+
+def _served_within(
+    lib: Library, name: str, service: Service, sites: Sequence[str], limits: Limits, base: Options
+) -> list[Option] | Refused:
+    """Fleets that serve; of smaller groups where limits are too tight for one."""
+    most = _most_accelerators(lib, name, sites, limits)
+    while True:
+        rate = service_rate(lib, name, service, base, most)
+        if isinstance(rate, Refused):
+            return rate
+        made = serving_options(lib, rate, service, sites, limits)
+        if service.rate is not None or rate.units == 1 or any(option.feasible for option in made):
+            return made
+        most = 0.7 * rate.estimate.accelerators
 
 
 def licensed(lib: Library, option: Option, asked: Mapping[str, str]) -> Option:
@@ -276,11 +290,34 @@ def _relax(use: str, failing: Sequence[Option], refused: Sequence[Refused], syst
             both = " and ".join(f"{name} times {_up(factor)}" for name, factor in o.over.items())
             lines.append(f"{both}: {o.system} in {o.site} does then")
         return f"no system of {systems} can {use} this within the limits; relax " + "; or ".join(lines)
+    nearest = _nearest(refused)
+    if nearest:
+        return f"no system of {systems} can {use} this; relax {nearest}"
     reasons: dict[str, list[str]] = {}
     for no in refused:
         reasons.setdefault(no.reason, []).append(no.system)
     said = [f"{reason} ({few(names, 3)})" for reason, names in reasons.items()]
     return f"no system of {systems} can {use} this: " + "; ".join(said[:4])
+
+
+_REACHED = (
+    ("TPOT", re.compile(r"TPOT at best ([\d.,]+) (ms|s)\b")),
+    ("TTFT", re.compile(r"TTFT at best ([\d.,]+) (ms|s)\b")),
+    ("time of the run", re.compile(r"([\d.,]+) (days) at the least")),
+)
+"""What refusals say of the best that a system reaches."""
+_UNITS = {"ms": 1e-3, "s": 1.0, "days": 86400.0}
+
+
+def _nearest(refused: Sequence[Refused]) -> str:
+    """Targets that are out of reach, with the best that any system reaches."""
+    said = []
+    for name, pattern in _REACHED:
+        hits = [(found, no.system) for no in refused if (found := pattern.search(no.reason))]
+        if hits:
+            best, system = min(hits, key=lambda hit: float(hit[0][1].replace(",", "")) * _UNITS[hit[0][2]])
+            said.append(f"{name} to {best[1]} {best[2]}: {system} does then")
+    return "; or ".join(said)
 
 
 def few(names: Sequence[str], most: int) -> str:

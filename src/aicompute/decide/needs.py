@@ -108,7 +108,7 @@ def filters_of(lib: Library, given: Sequence[str], what: str) -> dict[str, froze
     """
     found: dict[str, set[str]] = {}
     faults = []
-    countries = {str(lib.load("suppliers", name).get("jurisdiction")) for name in lib.ids("suppliers")}
+    countries = {str(lib.load(kind, name).get("jurisdiction")) for kind in ("suppliers", "sites") for name in lib.ids(kind)}
     for text in given:
         kind, equals, names = str(text).partition("=")
         kind = kind.strip()

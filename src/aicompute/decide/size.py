@@ -167,7 +167,8 @@ def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[
         else:
             groups, binds = _most_groups(limits, partial(_totals, place, rate, per_group, 1.0 / service.peak_factor))
             spare = spare_accelerators(spec, accelerator, groups * per_group, rate.engine)
-            share = max(1.0 - spare / (groups * per_group), 0.0)
+            spare = min(spare, max(groups * per_group - rate.engine, 0.0))  # one works, or there is no fleet
+            share = 1.0 - spare / (groups * per_group)
         use = 1.0 / service.peak_factor if service.rate is None else service.rate / (groups * each.value)
         size = _Size(groups * rate.units + extra, spare, groups * share, min(use, 1.0), binds)
         found.append(_serving_option(lib, place, rate, size, limits))
@@ -350,8 +351,8 @@ def _training_option(lib: Library, place: Place, found: Estimate, run: Training,
     copy = plan["pp"] * max(plan["tp"] * plan["cp"], plan["ep"]) / devices
     spare = spare_accelerators(place.system, place.accelerator, found.accelerators, copy)
     lost = max(spare - (found.accelerators - ranks), 0.0) / found.accelerators
-    extra = 0
-    if lost >= 1.0 or (run.within is not None and tokens / kept_rate(found).value / (1.0 - lost) > run.within):
+    extra, lost = 0, min(lost, max(1.0 - copy / found.accelerators, 0.0))  # one copy works, or there is no fleet
+    if run.within is not None and tokens / kept_rate(found).value / (1.0 - lost) > run.within:
         extra, lost = math.ceil(lost * found.accelerators / place.per_unit - 1e-9), 0.0
     count = found.accelerators + extra * place.per_unit
     rate = metric_of(kept_rate(found).value * (1.0 - lost), None, "token/s")
