@@ -350,6 +350,13 @@ ANSWERS = {
     "breakeven-rack": "breakeven cloudmatrix-384 gb200-nvl72 --over rack_price --workload decode --tpot '50 ms' --site kr",
     "breakeven-rent": "breakeven gb200-nvl72 gb200-nvl72 --over utilisation --rent own,4.0 --on-demand --site kr --site us-average",
     "makebuy-korea": "makebuy gb200-nvl72 --site kr --volume '2e9 token/day'",
+    "size-run": "size --train-tokens 15T --train-model llama-3.1-70b --within '90 day' --site kr --top 4",
+    "korea-tokens": "size --budget '1.46e12 KRW' --site kr --currency KRW --top 4",
+    "korea-gpus": "cost dgx-b200 --accelerators 13000 --site kr --currency KRW --model deepseek-r1-0528 --workload serving --utilisation 0.6",
+    "korea-deepseek": "size --train-tokens 14.8T --train-model deepseek-v3 --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-llama": "size --train-tokens 15.6T --train-model llama-3.1-405b --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-solar": "size --train-tokens 19.7T --train-model solar-open-100b --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-power": "size --power '40 MW' --site kr --currency KRW --top 4",
     "makebuy-coder": "makebuy dgx-h200 --model qwen3-coder-480b-a35b --isl 16384 --osl 1024 --prefix-hit 0.5",
 }
 """Commands that pages show with what they print."""
@@ -363,6 +370,13 @@ def answer(command: str) -> str:
 def cluster_costs() -> str:
     """Costs and power beside those of a dashboard."""
     return f"```\n{output_of(str(ROOT / 'benchmarks' / 'cluster_costs.py'))}```"
+
+
+def korean_programmes() -> str:
+    """Money and GPUs of Korea's programmes beside the capital of systems."""
+    words = ["Korea", "kr", "dgx-b200", "dgx-h200"]
+    output = output_of(str(ROOT / "benchmarks" / "programmes.py"), *words)
+    return f"```sh\npython benchmarks/programmes.py {' '.join(words)}\n```\n\n```\n{output}```"
 
 
 def calibrated() -> str:
@@ -391,6 +405,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": command_line,
     **{name: (lambda command=command: answer(command)) for name, command in ANSWERS.items()},
     "cluster-costs": cluster_costs,
+    "korea-programmes": korean_programmes,
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""
