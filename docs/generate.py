@@ -352,7 +352,7 @@ ANSWERS = {
     "makebuy-korea": "makebuy gb200-nvl72 --site kr --volume '2e9 token/day'",
     "size-run": "size --train-tokens 15T --train-model llama-3.1-70b --within '90 day' --site kr --top 4",
     "korea-tokens": "size --budget '1.46e12 KRW' --site kr --currency KRW --top 4",
-    "korea-gpus": "cost dgx-b200 --accelerators 13000 --site kr --currency KRW --model deepseek-r1-0528 --workload serving --utilisation 0.6",
+    "korea-gpus": "cost dgx-b200 --accelerators 13000 --site kr --currency KRW --workload serving --utilisation 0.6",
     "korea-deepseek": "size --train-tokens 14.8T --train-model deepseek-v3 --within '90 day' --site kr --system dgx-b200 --currency KRW",
     "korea-llama": "size --train-tokens 15.6T --train-model llama-3.1-405b --within '90 day' --site kr --system dgx-b200 --currency KRW",
     "korea-solar": "size --train-tokens 19.7T --train-model solar-open-100b --within '90 day' --site kr --system dgx-b200 --currency KRW",

@@ -18,8 +18,9 @@ from aicompute.cli.size import command
 from aicompute.decide.exports import licences, rule_date
 from aicompute.decide.layouts import in_time
 from aicompute.decide.needs import Training, makers_of
-from aicompute.decide.size import Option, spare_accelerators
+from aicompute.decide.size import CONFIDENCE, Option, _spares, spare_accelerators
 from aicompute.errors import InfeasibleError, UnknownNameError, UsageError
+from aicompute.machine.failures import spares
 from aicompute.report.size import SizeView
 from aicompute.search.compare import Options, estimate_system
 from aicompute.sizing import size
@@ -208,6 +209,11 @@ def test_spares_follow_poissons_law() -> None:
     law = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(int(spare) + 1)]
     assert sum(law) >= 0.99 > sum(law[:-1])
     assert spare_accelerators(spec, accelerator, 16384.0, 64.0) == 8.0 * spare
+
+
+@pytest.mark.parametrize("mean", [1e-6, 0.01, 0.5, 3.0, 47.0, 333.3, 599.0])
+def test_spares_are_those_of_the_formula(mean: float) -> None:
+    assert _spares(mean) == float(spares(mean, CONFIDENCE))
 
 
 # Rules

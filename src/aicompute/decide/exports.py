@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aicompute.decide.chips import chip_of
-from aicompute.decide.regimes import date_of, rules_of, standing, turning_dates
+from aicompute.decide.regimes import Rule, date_of, rules_of, standing, turning_dates
 from aicompute.specs import Library, Spec
 
 JURISDICTION = "us"
@@ -20,7 +22,13 @@ def rule_date(lib: Library, given: str | None) -> str:
     """
     if given is not None:
         return date_of(given)
-    return turning_dates([rule for rule in rules_of(lib, "chip") if rule.jurisdiction == JURISDICTION])[-1]
+    return turning_dates(_rules(lib))[-1]
+
+
+@lru_cache(maxsize=4)
+def _rules(lib: Library) -> tuple[Rule, ...]:
+    """Rules on chips, the oldest first."""
+    return tuple(rule for rule in rules_of(lib, "chip") if rule.jurisdiction == JURISDICTION)
 
 
 def licences(lib: Library, accelerator: Spec, date: str) -> dict[str, str]:
@@ -43,8 +51,7 @@ def licences(lib: Library, accelerator: Spec, date: str) -> dict[str, str]:
     >>> licences(lib, lib.load("accelerators", "nvidia-h100-sxm"), "2026-01-15")
     {'ae': '3A090.a.1', 'cn': '3A090.a.1'}
     """
-    rules = [rule for rule in rules_of(lib, "chip") if rule.jurisdiction == JURISDICTION]
-    stands = standing(rules, chip_of(lib, accelerator.id), date)
+    stands = standing(_rules(lib), chip_of(lib, accelerator.id), date)
     possible = list(stands.judgement.possible) if stands.judgement is not None else []
     asking = [(each, len(possible) == 1) for each in possible if each is not None]
     asking += [(review.found, review.sure) for review in stands.reviews if review.rule.standing != "guidance"]

@@ -26,6 +26,8 @@ GROUP = 256.0
 """Accelerators of a group that serves on its own; larger units are groups themselves."""
 MOST_UNITS = 64
 """Units that one copy of a model may need."""
+SUMMED = 600.0
+"""Mean up to which the law is summed up; e to its negative is still a number."""
 CEILING = "cost of a token"
 CONFIDENCE = 0.99
 """Share of the time in which spare units replace all that are broken."""
@@ -214,8 +216,22 @@ def spare_accelerators(spec: Spec, accelerator: Spec, count: float, engine: floa
 
 @lru_cache(maxsize=4096)
 def _spares(broken: float) -> float:
-    """Spares for a mean number of broken ones."""
-    return float(spares(broken, CONFIDENCE))
+    """Spares for a mean number of broken ones: `machine.failures.spares`, summed up for one number, which needs no SciPy.
+
+    Examples
+    --------
+    >>> _spares(0.5), _spares(100.0)
+    (3.0, 124.0)
+    """
+    if broken > SUMMED:
+        return float(spares(broken, CONFIDENCE))
+    count, chance = 0, math.exp(-broken)
+    enough = chance
+    while enough < CONFIDENCE:
+        count += 1
+        chance *= broken / count
+        enough += chance
+    return float(count)
 
 
 @dataclass(frozen=True)
