@@ -99,7 +99,7 @@ def work_table(options: Sequence[Option], marks: Mapping[str, Option]) -> Table:
             for o in options
         ]
         heading = "The same fleets: spare accelerators, speed, carbon of operation, share of the chip made abroad"
-        return Table(["system", "site", "accelerators", "spare", "Mtok/s", "t CO2/run", "abroad"], rows, heading)
+        return Table(["system", "site", "accel.", "spare", "Mtok/s", "t CO2/run", "abroad"], rows, heading)
     rows = [
         [*_head(o, marks), _text(o.rate, o.utilisation / 1e3), users_text(o.users), plain(o.per_user),
          f"{o.carbon_per_token * 1e9:,.0f}", f"{100.0 * o.abroad:.0f} %"]
