@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicompute.decide.currency import USD, Exchange
-from aicompute.decide.fleet import Pair, Sizing, few
+from aicompute.decide.fleet import Pair, Sizing
 from aicompute.decide.needs import Limits, Service
+from aicompute.decide.relax import few
 from aicompute.decide.size import Option
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
