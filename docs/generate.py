@@ -332,6 +332,13 @@ ANSWERS = {
     "own-rent-buy": "makebuy gb200-nvl72 --site kr --api deepseek-r1-0528 --api gpt-4o --api claude-3-opus --volume '2e9 token/day'",
     "own-or-rent": "breakeven gb200-nvl72 gb200-nvl72 --over utilisation --rent own,4.0 --on-demand --site kr",
     "megawatts": "size --power '40 MW' --site kr --top 6",
+    "size-run": "size --train-tokens 15T --train-model llama-3.1-70b --within '90 day' --site kr --top 4",
+    "korea-tokens": "size --budget '1.46e12 KRW' --site kr --currency KRW --top 4",
+    "korea-gpus": "cost dgx-b200 --accelerators 13000 --site kr --currency KRW --workload serving --utilisation 0.6",
+    "korea-deepseek": "size --train-tokens 14.8T --train-model deepseek-v3 --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-llama": "size --train-tokens 15.6T --train-model llama-3.1-405b --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-solar": "size --train-tokens 19.7T --train-model solar-open-100b --within '90 day' --site kr --system dgx-b200 --currency KRW",
+    "korea-power": "size --power '40 MW' --site kr --currency KRW --top 4",
     "makebuy-coder": "makebuy dgx-h200 --model qwen3-coder-480b-a35b --isl 16384 --osl 1024 --prefix-hit 0.5",
 }
 """Commands that pages show with what they print."""
@@ -376,6 +383,13 @@ def cluster_costs() -> str:
     return f"```\n{output_of(str(ROOT / 'benchmarks' / 'cluster_costs.py'))}```"
 
 
+def korean_programmes() -> str:
+    """Money and GPUs of Korea's programmes beside the capital of systems."""
+    words = ["Korea", "kr", "dgx-b200", "dgx-h200"]
+    output = output_of(str(ROOT / "benchmarks" / "programmes.py"), *words)
+    return f"```sh\npython benchmarks/programmes.py {' '.join(words)}\n```\n\n```\n{output}```"
+
+
 def calibrated() -> str:
     """What the example of calibrate.md prints."""
     page = (DOCS / "calibrate.md").read_text(encoding="utf-8")
@@ -405,6 +419,7 @@ PARTS: dict[str, Callable[[], str]] = {
     **{f"printed-{page.stem}": (lambda page=page: printed(page)) for page in QUESTIONS},
     "cluster-costs": cluster_costs,
     "api": reference.reference,
+    "korea-programmes": korean_programmes,
     **accuracy.FITS,
 }
 """What stands between the marks, by name."""

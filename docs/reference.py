@@ -27,8 +27,10 @@ def reference() -> str:
     import aicompute
 
     apart = {name for _, names in KINDS for name in names}
-    questions = [name for name in aicompute.__all__ if name not in apart and not name.startswith("_")]
+    questions = [name for name in aicompute.__all__ if name not in apart and not name.startswith("_") and name != "plot"]
     text = ["## Questions", "", *(function_text(name, getattr(aicompute, name)) for name in questions)]
+    figures = [name for name in aicompute.plot.__all__]
+    text += ["## Figures", "", *(function_text(f"plot.{name}", getattr(aicompute.plot, name)) for name in figures)]
     for title, names in KINDS:
         text += [f"## {title}", ""]
         for name in names:

@@ -14,6 +14,7 @@ from aicompute.specs import Library
 from aicompute.workload_grid import serving, training
 
 if TYPE_CHECKING:
+    from aicompute.decide.currency import Exchange
     from aicompute.decide.needs import Limits
     from aicompute.report.size import SizeView
 
@@ -40,6 +41,9 @@ def size(
     allow: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
     announced: bool = False,
+    date: Any = None,
+    obey_rules: bool = False,
+    currency: str | None = None,
     input_length: Any = 4096,
     output_length: Any = 1024,
     prefix_hit: Any = 0.0,
@@ -71,6 +75,9 @@ def size(
     systems, site           Ids. Default: all.
     allow, exclude          Such as "vendor=huawei", "foundry=smic", "memory=samsung" or "country=cn,us" (of any of the three).
     announced : bool        Chips that are not sold yet count too.
+    date : str              Day on which export control is judged, such as "2023-12-01". Default: the newest change in the specs.
+    obey_rules : bool       Refuse chips where they need an export licence; otherwise they are marked.
+    currency : str          Of printed tables: a code such as KRW, or "local" where there is one site. Default: USD, as JSON and CSV.
     input_length, output_length, prefix_hit, sequence_length, global_batch   As of `serving` and `training`.
     stack, precision, plan, samples, specs, set, library   As of `compare`.
     watch : callable        Is told how many of how many systems are done.
@@ -92,6 +99,7 @@ def size(
     >>> sorted(option.system for option in found.options)
     ['dgx-h100', 'dgx-h200']
     """
+    from aicompute.decide.exports import rule_date
     from aicompute.decide.fleet import fastest_under
     from aicompute.decide.fleet import size as sized
     from aicompute.decide.needs import Choice, Service, Training, filters_of
@@ -102,7 +110,9 @@ def size(
     names = [systems] if isinstance(systems, str) else list(systems)
     limits = _limits(lib, budget, yearly, power, ceiling)
     only, none = ([given] if isinstance(given, str) else list(given) for given in (allow, exclude))
-    choice = Choice(filters_of(lib, only, "allow"), filters_of(lib, none, "exclude"), announced)
+    day = rule_date(lib, date)
+    choice = Choice(filters_of(lib, only, "allow"), filters_of(lib, none, "exclude"), announced, day, obey_rules)
+    money = _exchange(lib, currency, sites)
     options = Options(stack=stack, precision=precision, plan=plan_of(plan or {}), samples=samples_of(samples))
     run = None
     if train_tokens is not None:
@@ -117,9 +127,19 @@ def size(
         asked: Any = serving(input_length, output_length, ttft, "50 ms" if tpot is None else tpot, prefix_hit)
         service = Service(lib.resolve("models", model or SERVED), asked, _rate(serve, users, asked.tpot), _factor(peak_factor))
         if searched:
-            return SizeView(None, tuple(fastest_under(lib, service, limits, choice, names, sites, options)), service, limits)
+            quick = fastest_under(lib, service, limits, choice, names, sites, options, samples_of(samples))
+            return SizeView(None, tuple(quick), service, limits, exchange=money, date=day)
     answer = sized(lib, run, service, limits, choice, names, sites, options, samples_of(samples), watch=watch)
-    return SizeView(answer, (), service, limits)
+    return SizeView(answer, (), service, limits, exchange=money, date=day)
+
+
+def _exchange(lib: Library, currency: str | None, sites: Sequence[str]) -> Exchange:
+    """The currency of tables."""
+    from aicompute.decide.currency import LOCAL, exchange
+
+    if (currency or "").strip().lower() == LOCAL and len(sites) != 1:
+        raise UsageError("currency = 'local' needs one site; name a currency, such as KRW")
+    return exchange(lib, currency, lib.load("sites", sites[0] if sites else "us-average"))
 
 
 def _time(given: Any) -> float | None:

@@ -53,6 +53,9 @@ def _with_work(command: Any) -> Any:
 @click.option("--allow", multiple=True, metavar="KIND=NAME", help="Only vendor=, foundry=, memory= or country=NAME,NAME.")
 @click.option("--exclude", multiple=True, metavar="KIND=NAME", help="None of these.")
 @click.option("--announced", is_flag=True, help="Chips that are not sold yet too.")
+@click.option("--date", metavar="DAY", help="Day of the export rules that mark chips with ! [newest].")
+@click.option("--obey-rules", is_flag=True, help="Refuse chips where they need an export licence.")
+@click.option("--currency", metavar="CODE", help="Of the tables: KRW, EUR, ..., or local with one --site [USD].")
 @click.option("--top", type=click.IntRange(1, 1000), default=12, show_default=True, help="Fleets to show.")
 @click.option("--samples", type=int, default=400, show_default=True, help="Draws behind the intervals; 0: no intervals.")
 @common_options
@@ -62,6 +65,9 @@ def command(
     allow: Sequence[str],
     exclude: Sequence[str],
     announced: bool,
+    date: str | None,
+    obey_rules: bool,
+    currency: str | None,
     top: int,
     samples: int,
     format: str,
@@ -82,8 +88,8 @@ def command(
 
     given: dict[str, Any] = {_NAMES.get(name, name): value for name, value in work.items() if value is not None}
     view = sizing.size(
-        **given, systems=systems, site=site, allow=allow, exclude=exclude, announced=announced, samples=samples, library=library,
-        watch=_tell if sys.stderr.isatty() else None,
+        **given, systems=systems, site=site, allow=allow, exclude=exclude, announced=announced, date=date, obey_rules=obey_rules,
+        currency=currency, samples=samples, library=library, watch=_tell if sys.stderr.isatty() else None,
     )  # fmt: skip
     click.echo(replace(view, top=top).table(format))
 

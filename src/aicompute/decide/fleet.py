@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aicompute.decide.exports import licences
 from aicompute.decide.needs import Choice, Limits, Service, Training
 from aicompute.decide.offer import Holding, offer_of, place_of
-from aicompute.decide.size import Option, Refused, service_rate, serving_options, training_options
+from aicompute.decide.relax import relax, rounded_up
+from aicompute.decide.size import CEILING, Option, Refused, service_rate, serving_options, training_options, with_draws
 from aicompute.errors import InfeasibleError, UsageError
 from aicompute.estimate.inputs import specs_of
-from aicompute.search.compare import Options
+from aicompute.estimate.result import Estimate
+from aicompute.search.best import TRAINING_KEYS
+from aicompute.search.compare import Options, estimate_system
+from aicompute.search.conditions import RECOMPUTE
 from aicompute.specs import Library
 
 MARKS = ("cheapest", "fastest", "greenest", "least abroad")
@@ -57,6 +62,8 @@ class Sizing:
     """Where both were asked for: the cheapest at each site, the cheapest first."""
     single: Pair | None = None
     """The cheapest pair of one system."""
+    date: str = ""
+    """On which export control was judged."""
 
     def of(self, use: str) -> list[Option]:
         """Options of one use, the cheapest first."""
@@ -117,14 +124,15 @@ def size(
     wanted = [use for use, job in (("train", training), ("serve", service)) if job is not None]
     for use in wanted:
         if not any(option.use == use for option in good):
-            raise InfeasibleError(_relax(use, [o for o in bad if o.use == use], [r for r in refused if r.use == use], len(names)))
+            raise InfeasibleError(relax(use, [o for o in bad if o.use == use], [r for r in refused if r.use == use], len(names)))
     pairs, single = _pairs(good, limits, places) if len(wanted) == 2 else ([], None)
     if len(wanted) == 2 and not pairs:
         raise InfeasibleError(f"each of the two works, but not both within the limits: {_pair_shortfall(good, limits)}")
     marks = {use: _marked([o for o in good if o.use == use]) for use in wanted}
     if samples:
-        good, marks = _with_intervals(lib, good, marks, training, service, limits, base, samples, shown)
-    return Sizing(training, service, limits, tuple(places), tuple(good), tuple(bad), tuple(refused), marks, tuple(pairs), single)
+        good, marks = _with_intervals(lib, good, marks, {"train": training, "serve": service}, base, samples, shown)
+    lists = tuple(good), tuple(bad), tuple(refused)
+    return Sizing(training, service, limits, tuple(places), *lists, marks, tuple(pairs), single, choice.date)
 
 
 def _order(option: Option) -> tuple[str, float]:
@@ -149,17 +157,45 @@ def _of_system(
         return [], [Refused(use, spec.id, why) for use in uses]
     found: list[Option] = []
     refused: list[Refused] = []
+    asked = licences(lib, accelerator, choice.date) if choice.date else {}
+    if choice.obey:
+        held = [site for site in sites if str(lib.load("sites", site).get("jurisdiction", "")) in asked]
+        sites = [site for site in sites if site not in held]
+        if held:
+            word = next(iter(asked.values()))
+            refused += [Refused(use, spec.id, f"needs an export licence ({word}) in {', '.join(held)}") for use in uses]
+    if not sites:
+        return [], refused
     if training is not None:
         made = training_options(lib, name, training, sites, limits, base)
         refused += [made] if isinstance(made, Refused) else []
         found += [] if isinstance(made, Refused) else made
     if service is not None:
-        rate = service_rate(lib, name, service, base, _most_accelerators(lib, name, sites, limits))
+        found_here = _served_within(lib, name, service, sites, limits, base)
+        refused += [found_here] if isinstance(found_here, Refused) else []
+        found += [] if isinstance(found_here, Refused) else found_here
+    return [licensed(lib, option, asked) for option in found], refused
+
+
+def _served_within(
+    lib: Library, name: str, service: Service, sites: Sequence[str], limits: Limits, base: Options
+) -> list[Option] | Refused:
+    """Fleets that serve; of smaller groups where limits are too tight for one."""
+    most = _most_accelerators(lib, name, sites, limits)
+    while True:
+        rate = service_rate(lib, name, service, base, most)
         if isinstance(rate, Refused):
-            refused.append(rate)
-        else:
-            found += serving_options(lib, rate, service, sites, limits, 0)
-    return found, refused
+            return rate
+        made = serving_options(lib, rate, service, sites, limits)
+        if service.rate is not None or rate.units == 1 or any(option.feasible for option in made):
+            return made
+        most = 0.7 * rate.estimate.accelerators
+
+
+def licensed(lib: Library, option: Option, asked: Mapping[str, str]) -> Option:
+    """An option with the licence that its site needs, if any."""
+    need = asked.get(str(lib.load("sites", option.site).get("jurisdiction", "")), "")
+    return replace(option, licence=need) if need else option
 
 
 def _most_accelerators(lib: Library, name: str, sites: Sequence[str], limits: Limits) -> float:
@@ -183,12 +219,17 @@ def _most_accelerators(lib: Library, name: str, sites: Sequence[str], limits: Li
 
 
 def _marked(options: Sequence[Option]) -> dict[str, Option]:
-    """The best by each mark; of equals the cheapest, which comes first."""
+    """The best by each mark; of equals the cheapest, which comes first.
+
+    Fastest: the run is done soonest; where limits set the size, most tokens a second; where demand does, most of them for a user.
+    """
     if not options:
         return {}
 
     def speed(option: Option) -> float:
-        return option.time if option.use == "train" else -option.per_user
+        if option.use == "train":
+            return option.time
+        return -option.per_user if option.binds == "demand" else -option.rate.value
 
     return {
         "cheapest": options[0],
@@ -235,85 +276,51 @@ def _pair_shortfall(options: Sequence[Option], limits: Limits) -> str:
     return ", ".join(said) or "no site has both"
 
 
-def _relax(use: str, failing: Sequence[Option], refused: Sequence[Refused], systems: int) -> str:
-    """Which limit to relax and by how much, or why nothing does whatever the limits."""
-    if failing:
-        lines = []
-        for limit in dict.fromkeys(name for option in failing for name in option.over):
-            alone = [o for o in failing if set(o.over) == {limit}]
-            if alone:
-                o = min(alone, key=lambda option: option.over[limit])
-                lines.append(f"{limit} times {_up(o.over[limit])}: {o.system} in {o.site} does then")
-        o = failing[0]
-        if not lines:
-            both = " and ".join(f"{name} times {_up(factor)}" for name, factor in o.over.items())
-            lines.append(f"{both}: {o.system} in {o.site} does then")
-        return f"no system of {systems} can {use} this within the limits; relax " + "; or ".join(lines)
-    reasons: dict[str, list[str]] = {}
-    for no in refused:
-        reasons.setdefault(no.reason, []).append(no.system)
-    said = [f"{reason} ({few(names, 3)})" for reason, names in reasons.items()]
-    return f"no system of {systems} can {use} this: " + "; ".join(said[:4])
-
-
-def few(names: Sequence[str], most: int) -> str:
-    """Some names, and how many more there are.
-
-    Examples
-    --------
-    >>> few(["a", "b", "c"], 2)
-    'a, b and 1 more'
-    """
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _up(factor: float) -> str:
-    """A factor rounded up, so that it suffices."""
-    return f"{math.ceil(factor * 100.0) / 100.0:.2f}" if factor < 100.0 else f"{math.ceil(factor):,}"
-
-
 def _with_intervals(
     lib: Library,
     options: Sequence[Option],
     marks: Mapping[str, Mapping[str, Option]],
-    training: Training | None,
-    service: Service | None,
-    limits: Limits,
+    jobs: Mapping[str, Training | Service | None],
     base: Options,
     samples: int,
     shown: int,
 ) -> tuple[list[Option], dict[str, dict[str, Option]]]:
-    """The options that people see with intervals; sizes stay as they are."""
-    seen = [option for use in marks for option in [o for o in options if o.use == use][:shown]]
-    seen += [option for each in marks.values() for option in each.values()]
+    """The options that people see with intervals; sizes and plans stay as they are."""
+    seen: list[Option] = [option for each in marks.values() for option in each.values()]
+    for use in marks:
+        own = [option for option in options if option.use == use]
+        seen += own[:shown] + best_of_each(own, "system")[:shown] + best_of_each(own, "site")
     drawn: dict[int, Option] = {}
-    rates: dict[tuple[str, str], list[Option]] = {}
+    known: dict[tuple[str, str, float], Estimate] = {}
     for option in seen:
-        key = option.use, option.system
-        if key not in rates:
-            rates[key] = _sampled(lib, option, training, service, limits, replace(base, samples=samples), _sites_of(seen, key))
-        drawn[id(option)] = next((o for o in rates[key] if o.site == option.site and o.units == option.units), option)
+        job = jobs[option.use]
+        if id(option) in drawn or option.estimate is None or job is None:
+            continue
+        key = option.use, option.system, option.estimate.accelerators
+        if key not in known:
+            known[key] = _estimate_again(lib, option, option.estimate, job, replace(base, samples=samples))
+        drawn[id(option)] = with_draws(lib, option, known[key], samples)
     return (
         [drawn.get(id(option), option) for option in options],
         {use: {name: drawn.get(id(option), option) for name, option in each.items()} for use, each in marks.items()},
     )
 
 
-def _sites_of(options: Iterable[Option], key: tuple[str, str]) -> list[str]:
-    return list(dict.fromkeys(o.site for o in options if (o.use, o.system) == key))
+def best_of_each(options: Sequence[Option], name: str) -> list[Option]:
+    """The first option of each system, or of each site."""
+    found: dict[str, Option] = {}
+    for option in options:
+        found.setdefault(getattr(option, name), option)
+    return list(found.values())
 
 
-def _sampled(
-    lib: Library, option: Option, training: Training | None, service: Service | None, limits: Limits, base: Options, sites: Sequence[str]
-) -> list[Option]:
-    """One system again, with draws."""
-    if option.use == "train" and training is not None:
-        made = training_options(lib, option.system, training, sites, limits, base)
-        return [] if isinstance(made, Refused) else made
-    if service is None:
-        return []
-    rate = service_rate(lib, option.system, service, base, _most_accelerators(lib, option.system, sites, limits))
-    return [] if isinstance(rate, Refused) else serving_options(lib, rate, service, sites, limits, base.samples)
+def _estimate_again(lib: Library, option: Option, found: Estimate, job: Training | Service, options: Options) -> Estimate:
+    """The same plan with draws."""
+    plan = options.plan
+    if option.use == "train":
+        words = {name: value for name, value in found.plan.items() if name in TRAINING_KEYS}
+        plan = {name: float(RECOMPUTE.index(value) if isinstance(value, str) else value) for name, value in words.items()}
+    return estimate_system(lib, option.system, job.model, job.workload, replace(options, accelerators=found.accelerators, plan=plan))
 
 
 def fastest_under(
@@ -324,6 +331,7 @@ def fastest_under(
     systems: Sequence[str] = (),
     sites: Sequence[str] = (),
     options: Options | None = None,
+    samples: int = 0,
 ) -> list[Option]:
     """The highest speed per user that a ceiling on the cost of a token buys, for every system at its best site, the fastest first.
 
@@ -335,20 +343,25 @@ def fastest_under(
     base = replace(options or Options(), samples=0)
     places, names = list(sites) or lib.ids("sites"), [specs_of(lib, name)[0].id for name in systems] or lib.ids("systems")
     found: list[Option] = []
-    least = math.inf
+    least, refused = math.inf, []
     for name in names:
-        if choice.refusal(lib, *specs_of(lib, name)):
-            continue
         for tpot in SPEEDS:
             asked = replace(service, workload=replace(service.workload, tpot=tpot))
-            rate = service_rate(lib, name, asked, base)
-            made = [] if isinstance(rate, Refused) else serving_options(lib, rate, asked, places, limits, 0)
-            least = min([least, *(o.per_token.value for o in made)])
+            made, no = _of_system(lib, name, None, asked, limits, choice, places, base)
+            least = min([least, *(o.per_token.value for o in made if set(o.over) <= {CEILING})])
             good = [o for o in made if o.feasible]
             if good:
-                found.append(min(good, key=lambda o: o.per_token.value))
+                best = min(good, key=lambda o: o.per_token.value)
+                if samples and best.estimate is not None:
+                    again = _estimate_again(lib, best, best.estimate, asked, replace(base, samples=samples))
+                    best = with_draws(lib, best, again, samples)
+                found.append(best)
                 break
+        else:
+            refused += no
+    if not found and math.isinf(least):
+        raise InfeasibleError(relax("serve", [], refused, len(names)))
     if not found:
         said = f"no system serves a million tokens for {(limits.ceiling or 0.0) * 1e6:.3g} USD at any speed"
-        raise InfeasibleError(f"{said}; the least is {least * 1e6:.3g} USD")
+        raise InfeasibleError(f"{said}; relax the ceiling to {rounded_up(least * 1e6)} USD")
     return sorted(found, key=lambda o: (-o.per_user, o.per_token.value))

@@ -64,6 +64,10 @@ class Choice:
     exclude: Mapping[str, frozenset[str]] = field(default_factory=dict)
     announced: bool = False
     """Chips that are announced and not yet sold count too."""
+    date: str = ""
+    """On which export control is judged; empty: not judged."""
+    obey: bool = False
+    """Chips that need an export licence for a site may not be bought there."""
 
     def refusal(self, lib: Library, system: Spec, accelerator: Spec) -> str:
         """Why a system may not be bought; empty where it may."""
@@ -104,7 +108,7 @@ def filters_of(lib: Library, given: Sequence[str], what: str) -> dict[str, froze
     """
     found: dict[str, set[str]] = {}
     faults = []
-    countries = {str(lib.load("suppliers", name).get("jurisdiction")) for name in lib.ids("suppliers")}
+    countries = {str(lib.load(kind, name).get("jurisdiction")) for kind in ("suppliers", "sites") for name in lib.ids(kind)}
     for text in given:
         kind, equals, names = str(text).partition("=")
         kind = kind.strip()

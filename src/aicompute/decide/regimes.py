@@ -31,6 +31,8 @@ class RuleClass:
     tests: tuple[Test, ...]
     """Thresholds in SI units."""
     sources: tuple[str, ...]
+    destinations: tuple[str, ...] = ()
+    """Jurisdictions of sites for which it asks for a licence."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def _class_of(name: str, table: Mapping[str, object]) -> RuleClass:
                 tests.append((measure, comparison, limit.value))
                 sources.append(limit.source)
     label, effect, market, further = (str(table.get(key, "")) for key in ("label", "effect", "market", "further"))
-    return RuleClass(name, label, effect, market, further, tuple(tests), tuple(dict.fromkeys(sources)))
+    places = tuple(table.get("destinations", ()))  # type: ignore[arg-type, var-annotated]
+    return RuleClass(name, label, effect, market, further, tuple(tests), tuple(dict.fromkeys(sources)), places)
 
 
 @dataclass(frozen=True)

@@ -5,35 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from aicompute.decide.chips import made_of
 from aicompute.decide.costs import component_prices, leaves_of
+from aicompute.decide.layouts import in_time, within_units
 from aicompute.decide.needs import Limits, Service, Training
 from aicompute.decide.offer import Holding, Offer, Place, kept_rate, offer_of, place_of
 from aicompute.economics.energy import mean_power
 from aicompute.errors import PlanError, UsageError
-from aicompute.estimate.inputs import architecture, runnable, specs_of
+from aicompute.estimate.inputs import specs_of
 from aicompute.estimate.reading import Sampler
 from aicompute.estimate.result import Estimate, Metric, metric_of
 from aicompute.machine.failures import spares
 from aicompute.numerics import Array, sum_of
 from aicompute.search.compare import Options, estimate_system
 from aicompute.specs import Library, Spec
-from aicompute.workload.parameters import flops_per_token_training
 
 GROUP = 256.0
 """Accelerators of a group that serves on its own; larger units are groups themselves."""
 MOST_UNITS = 64
 """Units that one copy of a model may need."""
+SUMMED = 600.0
+"""Mean up to which the law is summed up; e to its negative is still a number."""
+CEILING = "cost of a token"
 CONFIDENCE = 0.99
 """Share of the time in which spare units replace all that are broken."""
-TRIES = 8
-"""Cluster sizes that are estimated for a run."""
-START = 0.35
-"""Share of the peak with which the search for a size begins; where it ends does not depend on it."""
-MOST_ACCELERATORS = 2e7
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,8 @@ class Option:
     accelerator: str
     site: str
     units: float
-    spare_units: float
-    """Among them."""
+    spare: float
+    """Accelerators of them that may be broken at a time."""
     accelerators: float
     plan: Mapping[str, Any]
     rate: Metric
@@ -92,6 +90,10 @@ class Option:
     """Why it will not do, and by how much; empty where it does."""
     over: Mapping[str, float] = field(default_factory=dict)
     """By limit, needed over allowed where that is above 1."""
+    licence: str = ""
+    """Class by which the chip needs an export licence for the site; empty where it needs none."""
+    estimate: Estimate | None = field(default=None, repr=False, compare=False)
+    """Of a group that serves, or of the run."""
 
     @property
     def feasible(self) -> bool:
@@ -152,46 +154,85 @@ def _served(lib: Library, spec: Spec, service: Service, units: int, options: Opt
     return found if found.feasible else found.reason
 
 
-def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[str], limits: Limits, samples: int) -> list[Option]:
+def serving_options(lib: Library, rate: Rate, service: Service, sites: Sequence[str], limits: Limits) -> list[Option]:
     """A fleet that serves, at each site whose terms hold for it."""
     found = []
     spec, accelerator = specs_of(lib, rate.system)
     per_group = rate.units * spec.si("accelerators")
     each = kept_rate(rate.estimate)
     for place in _places(lib, rate.system, sites):
-        binds = "demand"
+        binds, extra, share = "demand", 0, 1.0
         if service.rate is not None:
             groups = max(math.ceil(service.rate * service.peak_factor / each.value - 1e-9), 1)
+            needed = service.rate * service.peak_factor / each.value * per_group
+            spare = spare_accelerators(spec, accelerator, groups * per_group, rate.engine)
+            extra = math.ceil(max(spare - (groups * per_group - needed), 0.0) / spec.si("accelerators") - 1e-9)
         else:
             groups, binds = _most_groups(limits, partial(_totals, place, rate, per_group, 1.0 / service.peak_factor))
-        spare = _spare_units(spec, accelerator, groups * per_group, rate.engine)
-        if service.rate is None:  # spares come out of what the limits allow
-            use = 1.0 / service.peak_factor
-            while groups > 1 and _exceeds(limits, _totals(place, rate, per_group, use, groups, spare)):
-                groups -= max(groups // 200, 1)
+            spare = spare_accelerators(spec, accelerator, groups * per_group, rate.engine)
+            spare = min(spare, max(groups * per_group - rate.engine, 0.0))  # one works, or there is no fleet
+            share = 1.0 - spare / (groups * per_group)
         use = 1.0 / service.peak_factor if service.rate is None else service.rate / (groups * each.value)
-        found.append(_serving_option(lib, place, rate, groups, per_group, spare, min(use, 1.0), binds, limits, samples))
+        size = _Size(groups * rate.units + extra, spare, groups * share, min(use, 1.0), binds)
+        found.append(_serving_option(lib, place, rate, size, limits))
     return found
 
 
-def _spare_units(spec: Spec, accelerator: Spec, count: float, engine: float) -> int:
-    """Units beside those at work, so that what is broken at a time can be replaced nearly always.
+@dataclass(frozen=True)
+class _Size:
+    """Of a fleet."""
+
+    units: int
+    spare: float
+    """Accelerators."""
+    groups: float
+    """At work."""
+    use: float
+    binds: str
+
+
+def spare_accelerators(spec: Spec, accelerator: Spec, count: float, engine: float) -> float:
+    """Accelerators beside those at work, so that what is broken at a time is missed nearly never.
+
+    Parameters
+    ----------
+    spec, accelerator : Spec   Of the system.
+    count : float              Accelerators of the fleet.
+    engine : float             Accelerators that stand still when one of them is broken, at most a unit: it is formed again from spares.
 
     Notes
     -----
-    Until it is repaired a broken accelerator takes its engine out, or its unit where an engine spans several, which forms again with a
-    spare unit; units that have spare accelerators of their own need no more. Failures come independently: the number that is broken follows
-    Poisson's law.
+    Units that have spare accelerators of their own need no more. Failures come independently: the number that is broken at a time follows
+    Poisson's law. Where work needs fewer accelerators than there are, the rest of them are the spares.
 
     References
     ----------
     .. [1] C. Palm, "Analysis of the Erlang traffic formulae" (1938): units down with any law of repair times.
     """
     if spec.si("usable", spec.si("accelerators")) < spec.si("accelerators"):
-        return 0
+        return 0.0
     broken = count * accelerator.si("reliability.repair") / accelerator.si("reliability.mtbf")
-    unit = spec.si("accelerators")
-    return math.ceil(float(spares(broken, CONFIDENCE)) * min(engine, unit) / unit)
+    return min(_spares(broken) * min(engine, spec.si("accelerators")), count)
+
+
+@lru_cache(maxsize=4096)
+def _spares(broken: float) -> float:
+    """Spares for a mean number of broken ones: `machine.failures.spares`, summed up for one number, which needs no SciPy.
+
+    Examples
+    --------
+    >>> _spares(0.5), _spares(100.0)
+    (3.0, 124.0)
+    """
+    if broken > SUMMED:
+        return float(spares(broken, CONFIDENCE))
+    count, chance = 0, math.exp(-broken)
+    enough = chance
+    while enough < CONFIDENCE:
+        count += 1
+        chance *= broken / count
+        enough += chance
+    return float(count)
 
 
 @dataclass(frozen=True)
@@ -203,10 +244,10 @@ class _Totals:
     """kg a second."""
 
 
-def _totals(place: Place, rate: Rate, per_group: float, use: float, groups: float, spare: float = 0.0) -> _Totals:
+def _totals(place: Place, rate: Rate, per_group: float, use: float, groups: float) -> _Totals:
     """What a fleet takes, at the values as they stand."""
-    count = groups * per_group + spare * place.per_unit
-    offer = offer_of(place, Holding(count, use), busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
+    holding = Holding(groups * per_group, use)
+    offer = offer_of(place, holding, busy_each=rate.estimate["accelerator_power"].value, tokens_rate=1.0)
     return _totals_of(offer, place.site.si("carbon.intensity"))
 
 
@@ -245,27 +286,25 @@ def _exceeds(limits: Limits, totals: _Totals) -> dict[str, float]:
     return {name: float(need) / most for name, (need, most) in pairs.items() if most is not None and float(need) > most * (1.0 + 1e-9)}
 
 
-def _serving_option(
-    lib: Library, place: Place, rate: Rate, groups: int, per_group: float, spare: int, use: float, binds: str, limits: Limits, samples: int
-) -> Option:
-    """A fleet of so many groups, with intervals from the draws of its estimate."""
-    found, count = rate.estimate, groups * per_group + spare * place.per_unit
+def _serving_option(lib: Library, place: Place, rate: Rate, size: _Size, limits: Limits) -> Option:
+    """A fleet of some groups."""
+    found, count, use = rate.estimate, size.units * place.per_unit, size.use
     each = kept_rate(found)
-    total = metric_of(each.value * groups, None if each.draws is None else each.draws * groups, "token/s")
-    money = _money(lib, place, found, Holding(count, use), samples)
+    total = metric_of(each.value * size.groups, None, "token/s")
+    money = _money(lib, place, found, Holding(count, use), 0)
     wanted = total.value * use
     per_token = _over(money["cost_rate"], metric_of(wanted, None if total.draws is None else total.draws * use, "token/s"), "USD")
     per_user = found.value("tokens_per_s_per_user")
     over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
     if limits.ceiling is not None and per_token.value > limits.ceiling:
-        over["cost of a token"] = per_token.value / limits.ceiling
+        over[CEILING] = per_token.value / limits.ceiling
     return Option(
         use="serve",
         system=rate.system,
         accelerator=place.accelerator.id,
         site=place.site.id,
-        units=groups * rate.units + spare,
-        spare_units=float(spare),
+        units=size.units,
+        spare=size.spare,
         accelerators=count,
         plan=found.plan,
         rate=total,
@@ -280,9 +319,10 @@ def _serving_option(
         run_cost=math.nan,
         carbon_per_token=money["carbon"].value / wanted,
         abroad=abroad(lib, place.accelerator, place.site),
-        binds=binds,
+        binds=size.binds,
         reason=_said(over),
         over=over,
+        estimate=found,
     )
 
 
@@ -291,85 +331,61 @@ def training_options(
 ) -> list[Option] | Refused:
     """A fleet that makes a run in its time, or the largest that limits allow, at each site whose terms hold for it."""
     spec, _ = specs_of(lib, system)
-    tokens = run.workload.tokens or 0.0
-    try:
-        sized = _in_time(lib, spec, run, options) if run.within is not None else None
-    except (UsageError, PlanError) as error:
-        return Refused("train", spec.id, str(error))
-    if isinstance(sized, str):
-        return Refused("train", spec.id, sized)
     made: list[Option] = []
+    sized: dict[int, Estimate | str] = {}
+    binds, why = "time", ""
     for place in _places(lib, spec.id, sites):
-        found, binds = sized, "time"
-        if found is None:
-            largest = _within_limits(lib, place, run, limits, options)
-            if isinstance(largest, str):
-                return Refused("train", spec.id, largest)
-            found, binds = largest
-        made.append(_training_option(lib, place, found, tokens, binds, limits, options.samples))
-    return made
+        most = 0
+        if run.within is None:
+            most, binds = _most_units(place, limits)
+        if most not in sized:
+            try:
+                sized[most] = within_units(lib, spec, run, options, most) if most else in_time(lib, spec, run, options)
+            except (UsageError, PlanError) as error:
+                sized[most] = str(error)
+        found = sized[most]
+        if isinstance(found, str):
+            why = found
+            continue
+        made.append(_training_option(lib, place, found, run, binds, limits))
+    return Refused("train", spec.id, why) if why and not made else made
 
 
-def _in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estimate | str:
-    """The estimate of the smallest number of units that makes a run in its time, or why none does."""
-    unit = spec.si("accelerators")
-    accelerator = lib.load("accelerators", str(spec.get("accelerator")))
-    arch = architecture(lib.load("models", run.model))
-    flops = float(flops_per_token_training(arch, run.workload.sequence_length)) * (run.workload.tokens or 0.0)
-    peak = accelerator.si(f"peak.{runnable(accelerator, str(spec.get('precision.training.dense', 'bf16')))}")
-    guess = max(math.ceil(flops / (peak * START * (run.within or 1.0)) / unit), 1)
-    small, large = 0, 0
-    best: Estimate | None = None
-    last = f"no cluster of up to {MOST_ACCELERATORS:,.0f} accelerators is fast enough"
-    for _ in range(TRIES):
-        if guess * unit > MOST_ACCELERATORS:
-            break
-        found = estimate_system(lib, spec.id, run.model, run.workload, replace(options, accelerators=guess * unit))
-        time = found.value("run_time") if found.feasible else math.inf
-        last = found.reason or last
-        if time <= (run.within or 0.0):
-            best, large = found, guess
-        else:
-            small = max(small, guess)
-        if best is not None and large - small <= max(1, large // 100):
-            break
-        aim = math.ceil(guess * time / (run.within or 1.0) * 1.003) if math.isfinite(time) else 2 * guess
-        upper = large - 1 if best is not None else 1 << 40
-        guess = min(max(aim, small + 1), upper) if aim != guess else (small + large) // 2 if best is not None else guess + 1
-    return best if best is not None else last
-
-
-def _within_limits(lib: Library, place: Place, run: Training, limits: Limits, options: Options) -> tuple[Estimate, str] | str:
-    """The largest cluster that limits allow."""
+def _most_units(place: Place, limits: Limits) -> tuple[int, str]:
+    """Units that work at full power within limits, and what says so."""
 
     def totals(units: float) -> _Totals:
-        return _totals_of(offer_of(place, Holding(units * place.per_unit, 1.0)), 0.0)  # at full power
+        return _totals_of(offer_of(place, Holding(units * place.per_unit, 1.0)), 0.0)
 
-    units, binds = _most_groups(limits, totals)
-    units = min(units, int(MOST_ACCELERATORS / place.per_unit))
-    try:
-        found = estimate_system(lib, place.system.id, run.model, run.workload, replace(options, accelerators=units * place.per_unit))
-    except (UsageError, PlanError) as error:
-        return str(error)
-    return (found, binds) if found.feasible else found.reason
+    return _most_groups(limits, totals)
 
 
-def _training_option(lib: Library, place: Place, found: Estimate, tokens: float, binds: str, limits: Limits, samples: int) -> Option:
-    count = found.accelerators
-    rate = kept_rate(found)
-    money = _money(lib, place, found, Holding(count, 1.0), samples)
+def _training_option(lib: Library, place: Place, found: Estimate, run: Training, binds: str, limits: Limits) -> Option:
+    """A fleet for a run. What is broken is replaced from spares, or the run goes on with fewer copies of the model where there is time."""
+    plan, tokens = found.plan, run.workload.tokens or 0.0
+    devices = place.accelerator.si("devices")
+    ranks = plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"] / devices
+    copy = plan["pp"] * max(plan["tp"] * plan["cp"], plan["ep"]) / devices
+    spare = spare_accelerators(place.system, place.accelerator, found.accelerators, copy)
+    lost = max(spare - (found.accelerators - ranks), 0.0) / found.accelerators
+    extra, lost = 0, min(lost, max(1.0 - copy / found.accelerators, 0.0))  # one copy works, or there is no fleet
+    if run.within is not None and tokens / kept_rate(found).value / (1.0 - lost) > run.within:
+        extra, lost = math.ceil(lost * found.accelerators / place.per_unit - 1e-9), 0.0
+    count = found.accelerators + extra * place.per_unit
+    rate = metric_of(kept_rate(found).value * (1.0 - lost), None, "token/s")
+    money = _money(lib, place, found, Holding(count, 1.0), 0)
     time = tokens / rate.value
     over = _exceeds(limits, _Totals(*(money[name].value for name in ("power", "capital", "cost_rate", "carbon"))))
     per_token = _over(money["cost_rate"], rate, "USD")
     if limits.ceiling is not None and per_token.value > limits.ceiling:
-        over["cost of a token"] = per_token.value / limits.ceiling
+        over[CEILING] = per_token.value / limits.ceiling
     return Option(
         use="train",
         system=place.system.id,
         accelerator=place.accelerator.id,
         site=place.site.id,
         units=math.ceil(count / place.per_unit - 1e-9),
-        spare_units=0.0,
+        spare=spare,
         accelerators=count,
         plan=found.plan,
         rate=rate,
@@ -387,6 +403,21 @@ def _training_option(lib: Library, place: Place, found: Estimate, tokens: float,
         binds=binds,
         reason=_said(over),
         over=over,
+        estimate=found,
+    )
+
+
+def with_draws(lib: Library, option: Option, found: Estimate, samples: int) -> Option:
+    """An option with intervals, from an estimate of the same plan with draws."""
+    place = place_of(lib, option.system, option.site)
+    money = _money(lib, place, found, Holding(option.accelerators, option.utilisation), samples)
+    each = kept_rate(found)
+    copies = option.rate.value / each.value
+    total = metric_of(option.rate.value, None if each.draws is None else each.draws * copies, each.unit)
+    wanted = metric_of(total.value * option.utilisation, None if total.draws is None else total.draws * option.utilisation, each.unit)
+    per_token = _over(money["cost_rate"], wanted, "USD")
+    return replace(
+        option, rate=total, power=money["power"], capital=money["capital"], cost_rate=money["cost_rate"], per_token=per_token
     )
 
 

@@ -7,23 +7,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aicompute.decide.fleet import Pair, Sizing, few
+from aicompute.decide.currency import USD, Exchange
+from aicompute.decide.fleet import Pair, Sizing
 from aicompute.decide.needs import Limits, Service
+from aicompute.decide.relax import few
 from aicompute.decide.size import Option
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
-from aicompute.report.numbers import scale_of, spread, value_text
 from aicompute.report.records import SCHEMA, as_json, clean
 from aicompute.report.sheet import Prose, Sheet, Table
+from aicompute.report.size_tables import MONTH, YEAR, Money, blocks_of, fastest_blocks, pairs_table, time_text, verdict
 from aicompute.report.text import FORMATS, Cell, comma_separated
 from aicompute.report.views import Text
 from aicompute.units import plain
 
 SHOWN = 12
 """Options of a printed table."""
-YEAR = 3.1536e7
-_SIGNS = {"cheapest": "$", "fastest": ">", "greenest": "g", "least abroad": "h"}
-_USES = {"serve": "Serving", "train": "Training"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +34,10 @@ class SizeView:
     service: Service | None
     limits: Limits
     top: int = SHOWN
+    exchange: Exchange = USD
+    """Of the tables; records are in USD."""
+    date: str = ""
+    """On which export control was judged."""
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -75,7 +78,8 @@ class SizeView:
     def to_dict(self) -> dict[str, Any]:
         """All options, marks, pairs and refusals, as JSON has them."""
         a = self.answer
-        record: dict[str, Any] = {"schema": SCHEMA, "options": [_record(option) for option in self.options]}
+        record: dict[str, Any] = {"schema": SCHEMA, "rules_date": self.date or None}
+        record["options"] = [_record(option) for option in self.options]
         if a is not None:
             places = {id(option): place for place, option in enumerate(a.options)}
             record["marks"] = {use: {name: places.get(id(o)) for name, o in each.items()} for use, each in a.marks.items()}
@@ -92,21 +96,14 @@ class SizeView:
         return comma_separated(list(_flat(self.options[0])) if self.options else [], rows)
 
     def _sheet(self, notes: bool = True) -> Sheet:
-        blocks: list[Table | Prose] = []
-        if self.answer is None:
-            blocks.append(_table(self.options[: self.top], {}, "The fastest that the ceiling buys, each system at its cheapest site"))
-            return Sheet(_title(self), _terms(self), [*blocks, Prose(_notes([]))])
-        for use in ("train", "serve"):
-            found = self.answer.of(use)
-            if not found:
-                continue
-            marks = self.answer.marks[use]
-            shown = list(found[: self.top])
-            heading = f"{_USES[use]}: {len(found)} of {_count(self.answer, use)} fleets do; cheapest first"
-            blocks.append(_table(_once([*shown, *marks.values()]), marks, heading))
-        if self.answer.pairs:
-            blocks.append(_pairs_table(self.answer))
-        blocks.append(Prose(_notes(_refusals(self.answer) if notes else [])))
+        a, money = self.answer, Money(self.exchange)
+        blocks: list[Table | Prose] = [Prose(verdict(a, self.fastest, money))]
+        if a is None:
+            blocks += fastest_blocks(self.options[: self.top], money)
+        else:
+            blocks += [block for use in ("train", "serve") for block in blocks_of(a, use, money, self.top)]
+            blocks += [pairs_table(a, money)] if a.pairs else []
+        blocks.append(Prose(_notes(self, money, _refusals(a) if notes and a is not None else [])))
         return Sheet(_title(self), _terms(self), blocks)
 
     def __str__(self) -> str:
@@ -119,29 +116,17 @@ class SizeView:
         return self._sheet().render("html")
 
 
-def _once(options: Sequence[Option]) -> list[Option]:
-    found: list[Option] = []
-    for option in options:
-        if not any(option is other for other in found):
-            found.append(option)
-    return found
-
-
-def _count(a: Sizing, use: str) -> int:
-    return sum(option.use == use for option in (*a.options, *a.failing)) + sum(r.use == use for r in a.refused)
-
-
 def _title(view: SizeView) -> str:
     a = view.answer
     parts = []
     if a is not None and a.training is not None:
         t = a.training
-        time = "" if t.within is None else f" within {_time(t.within)}"
+        time = "" if t.within is None else f" within {time_text(t.within)}"
         parts.append(f"train {t.model} on {plain((t.workload.tokens or 0.0) / 1e12)} T tokens{time}")
     if view.service is not None:
         s = view.service
         rate = "as many tokens as the limits allow" if s.rate is None else f"{plain(s.rate)} output tokens/s"
-        parts.append(f"serve {rate} of {s.model}")
+        parts.append(f"serve {rate} of {s.model}" if a is not None else f"serve {s.model} as fast as a ceiling on its cost allows")
     return f"A fleet to {' and '.join(parts)}"
 
 
@@ -164,58 +149,6 @@ def _terms(view: SizeView) -> str:
     return f"Terms: {'; '.join(said)}." if said else ""
 
 
-def _table(options: Sequence[Option], marks: Any, heading: str) -> Table:
-    """A row an option."""
-    train = bool(options) and options[0].use == "train"
-    binds = list(dict.fromkeys(o.binds for o in options))
-    headers = ["", "system", "site", "units", "MW", "M$", "M$/run" if train else "$/M", "90 %", "gCO2/M", "days" if train else "t/s/u"]
-    rows: list[Sequence[Cell]] = []
-    for o in options:
-        signs = "".join(sign for name, sign in _SIGNS.items() if marks.get(name) is o)
-        size = o.time / 1e6 if train else 1e6
-        value, _, interval = _interval(o.cost_rate if train else o.per_token, size).partition(" ")
-        numbers = [f"{o.units:,.0f}", _text(o.power, 1e-6), _text(o.capital, 1e-6), value, interval.strip("()")]
-        numbers += [f"{o.carbon_per_token * 1e9:,.0f}", plain(o.time / 86400.0 if train else o.per_user)]
-        rows.append([signs, o.system, o.site, *numbers])
-    if not marks:
-        headers, rows = headers[1:], [row[1:] for row in rows]
-    return Table(headers, rows, f"{heading}. What sets the size: {', '.join(binds)}")
-
-
-def _pairs_table(a: Sizing) -> Table:
-    """Train here, serve there."""
-    pairs = list(a.pairs[:5])
-    rows: list[Sequence[Cell]] = [[p.train.site, p.train.system, p.serve.system, _millions(p.yearly)] for p in pairs]
-    heading = "Both, the cheapest pair of each site; M$ a year: one run, and serving all year"
-    if a.single is not None:
-        p = a.single
-        rows.append([p.train.site, p.train.system, "the same", _millions(p.yearly)])
-        gain = p.yearly / a.pairs[0].yearly - 1.0
-        heading += f". One system for both costs {100.0 * gain:.1f} % more" if gain > 5e-4 else ". One system for both is the cheapest"
-    return Table(["site", "trains", "serves", "M$/year"], rows, heading)
-
-
-def _millions(usd: float) -> str:
-    return plain(usd / 1e6)
-
-
-def _interval(metric: Metric, size: float) -> str:
-    return spread(metric.value * size, metric.low * size, metric.high * size)
-
-
-def _text(metric: Metric, size: float) -> str:
-    return value_text(metric.value * size, metric.low * size, metric.high * size)
-
-
-def _users(number: float) -> str:
-    size, unit = scale_of(((1e6, "M"), (1e3, "k"), (1.0, "")), [number])
-    return f"{plain(number / size)}{unit}"
-
-
-def _time(seconds: float) -> str:
-    return f"{plain(seconds / 86400.0)} days" if seconds >= 2 * 86400.0 else f"{plain(seconds / 3600.0)} h"
-
-
 def _refusals(a: Sizing) -> list[str]:
     """Why the other systems are not there, the same reasons together."""
     found: dict[str, list[str]] = {}
@@ -229,13 +162,28 @@ def _refusals(a: Sizing) -> list[str]:
     return said + [f"- {count} fleets break a limit: {name}" for name, count in over.items()]
 
 
-def _notes(more: Sequence[str]) -> list[tuple[str, str]]:
+def _notes(view: SizeView, money: Money, more: Sequence[str]) -> list[tuple[str, str]]:
     """What the columns mean, and what is left out."""
-    said = [
-        "$ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory of the chip, a third each). "
-        "t/s/u: output tokens/s of a user; g CO2 of operation and dollars are for a million output tokens.",
-        "MW: at the meter, all at work. M$: equipment with import tax, spare units, and the building. Costs: owning and running it.",
-    ]
+    uses = {option.use for option in view.options}
+    said = []
+    if view.answer is not None:
+        said.append("After a system: $ cheapest, > fastest, g greenest, h least made abroad (design, logic and memory, a third each).")
+    said.append(
+        f"MW: at the meter, all at work. {money.short}: {money.words} of capital (equipment with import tax, spares, the building). "
+        "Other costs: owning and running."
+    )
+    if "train" in uses:
+        said.append("A run is charged for the time that it takes; the rest of the fleet's life must find other work.")
+    if "serve" in uses:
+        said.append(f"{money.sign}/M and g/M: for a million output tokens, their input included; idle hours are paid too.")
+    if any(option.licence for option in view.options):
+        said.append(
+            f"! needs an export licence for this site by the United States rules in the specs on {view.date} (aicompute rules). No legal "
+            "advice: customers, exceptions and the reach to chips designed elsewhere are not judged."
+        )
+    if view.exchange.source:
+        e = view.exchange
+        said.append(f"{e.code} at {e.rate:,.6g} to the dollar ({e.source}, {e.date}).")
     return [("", line) for line in (*said, *more)]
 
 
@@ -246,15 +194,16 @@ def _record(o: Option) -> dict[str, Any]:
         "power": _metric(o.power, 1.0, "W"),
         "capex": _metric(o.capital, 1.0, "USD"),
         "cost_per_hour": _metric(o.cost_rate, 3600.0, "USD/h"),
+        "cost_per_month": _metric(o.cost_rate, MONTH, "USD/month"),
         "cost_per_year": _metric(o.cost_rate, YEAR, "USD/year"),
         "cost_per_million_tokens": _metric(o.per_token, 1e6, "USD/Mtoken"),
         "carbon_per_million_tokens": {"value": o.carbon_per_token * 1e6, "unit": "kg/Mtoken"},
     }
     return {
-        "use": o.use, "system": o.system, "accelerator": o.accelerator, "site": o.site, "units": o.units, "spare_units": o.spare_units,
+        "use": o.use, "system": o.system, "accelerator": o.accelerator, "site": o.site, "units": o.units, "spare": o.spare,
         "accelerators": o.accelerators, "plan": dict(o.plan), "metrics": metrics, "utilisation": o.utilisation, "time": _none(o.time),
         "run_cost": _none(o.run_cost), "users": _none(o.users), "tokens_per_s_per_user": _none(o.per_user), "abroad": o.abroad,
-        "binds": o.binds,
+        "binds": o.binds, "licence": o.licence or None,
     }  # fmt: skip
 
 

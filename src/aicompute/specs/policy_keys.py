@@ -39,6 +39,7 @@ RULES = (
     Key("classes.*.label", "string", "What the rule calls it.", required=True),
     Key("classes.*.effect", "string", "What follows.", required=True),
     Key("classes.*.market", "string", "Only for chips designed or marketed for this.", choices=MARKETS),
+    Key("classes.*.destinations", "strings", "Country codes of sites for which the class asks for a licence, in lower case."),
     Key("classes.*.further", "string", "Conditions that no formula can judge."),
     *(
         value_key(f"classes.*.{name}.{way}", dimension, unit, 0, high, f"{word} {what}.")
