@@ -131,11 +131,10 @@ def example(parts: dict[str, str]) -> list[str]:
 
 def answers(functions: list[Any]) -> Iterator[type]:
     """The classes that functions say they return, in order."""
-    import aicompute.report
-
+    report = importlib.import_module("aicompute.report")
     named = [name for function in functions for name in re.findall(r"\w+", str(inspect.signature(function).return_annotation))]
     homes = {}
-    for module in pkgutil.iter_modules(aicompute.report.__path__, "aicompute.report."):
+    for module in pkgutil.iter_modules(report.__path__, "aicompute.report."):
         loaded = importlib.import_module(module.name)
         homes.update({name: item for name, item in vars(loaded).items() if inspect.isclass(item) and item.__module__ == module.name})
     for name in dict.fromkeys(named):

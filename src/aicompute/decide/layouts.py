@@ -18,9 +18,8 @@ from aicompute.estimate.context import Records, Scene, scene, standing
 from aicompute.estimate.evaluate import training_outcome
 from aicompute.estimate.inputs import architecture, runnable
 from aicompute.estimate.result import Estimate
-from aicompute.plan.enumerate import training_plans
-from aicompute.search.best import training_plan
 from aicompute.search.compare import Options, estimate_system
+from aicompute.search.training_plans import rows_of, training_plan
 from aicompute.specs import Library, Spec
 from aicompute.workload.parameters import flops_per_token_training
 
@@ -145,51 +144,41 @@ def _refusal(lib: Library, spec: Spec, run: Training, options: Options, units: i
 def _best(s: Scene, run: Training, plan: Mapping[str, float], rough: bool) -> Layouts | None:
     """The best layouts of a scene that fit, by tokens per device at work; roughly of a part of them only."""
     w, r = run.workload, standing(s)
-    domains = [int(s.system.si(f"tiers.{name}.domain")) for name in s.system.get("tiers") if name not in ("in-package", "scale-out")]
-    arch = r.arch
-    fixed = {name: float(value) for name, value in plan.items() if name != "sequence_parallel"}
-    columns = training_plans(
-        int(s.devices), arch.num_heads, arch.num_layers, arch.num_experts if arch.num_moe_layers else 0, int(w.sequence_length),
-        int(w.global_batch), max([*domains[-1:], 8]), fixed,
-    )  # fmt: skip
-    if not len(columns["dp"]):
+    rows = rows_of(s, r, w, {name: (float(value),) for name, value in plan.items()})
+    if not rows.count:
         return None
+    columns = rows.columns()
     even = w.global_batch % columns["dp"] == 0.0
     columns = _only(columns, even) if even.any() else columns
     part = _only(columns, slice(None, None, STRIDE))
-    worth, fits = _worth(s, run, part, plan)
+    worth, fits = _worth(s, run, part)
     if fits.any() and not rough:  # all plans of the kinds that are not far behind
         ways = _kind_of(columns)
         columns = _only(columns, np.isin(ways, _kind_of(part)[fits & (worth <= BEHIND * worth[fits].min())]))
-        worth, fits = _worth(s, run, columns, plan)
+        worth, fits = _worth(s, run, columns)
     elif fits.any():
         columns = part
     else:
-        worth, fits = _worth(s, run, columns, plan)
+        worth, fits = _worth(s, run, columns)
     if not fits.any():
         return None
     order = np.argsort(np.where(fits, worth, np.inf), kind="stable")[: int(fits.sum())]
     kinds = np.stack([columns[name][order] for name in _KINDS])
     order = order[np.sort(np.unique(kinds, axis=1, return_index=True)[1])[:KEPT]]
     columns = {name: column[order] for name, column in columns.items()}
-    columns["sequence_parallel"] = np.full(len(order), _split(s, plan))
     time = worth[order] / (columns["tp"] * columns["pp"] * columns["cp"] * columns["dp"])
     return Layouts(s, r, columns, time)
 
 
-def _worth(s: Scene, run: Training, columns: Mapping[str, Floats], plan: Mapping[str, float]) -> tuple[Floats, NDArray[np.bool_]]:
+def _worth(s: Scene, run: Training, columns: Mapping[str, Floats]) -> tuple[Floats, NDArray[np.bool_]]:
     """Device-seconds of the run with each plan, and whether it fits."""
-    time, fits = _times(s, standing(s), run, columns, s.accelerators, _split(s, plan))
+    time, fits = _times(s, standing(s), run, columns, s.accelerators)
     return time * columns["tp"] * columns["pp"] * columns["cp"] * columns["dp"], fits
 
 
 def _kind_of(columns: Mapping[str, Floats]) -> Floats:
     """A number for each group of plans that do alike."""
     return ((columns["tp"] * 64.0 + columns["pp"]) * 64.0 + columns["cp"]) * 3.0 + columns["recompute"]
-
-
-def _split(s: Scene, plan: Mapping[str, float]) -> float:
-    return float(plan.get("sequence_parallel", 1.0 if s.stack.get("defaults.sequence_parallel", True) else 0.0))
 
 
 def _smallest(found: Layouts, run: Training, within: float, aim: Floats) -> tuple[int, float, dict[str, float] | None]:
@@ -224,13 +213,14 @@ def _judged(found: Layouts, run: Training, tried: Mapping[str, Floats]) -> tuple
     ranks = tried["tp"] * tried["pp"] * tried["cp"] * tried["dp"]
     usable = min(s.system.si("usable", s.per_unit), s.per_unit)
     units = np.ceil(ranks / s.devices_each / usable - 1e-9)
-    time, fits = _times(s, found.records, run, tried, units * s.per_unit, tried["sequence_parallel"])
+    time, fits = _times(s, found.records, run, tried, units * s.per_unit)
     return units, time, fits
 
 
-def _times(s: Scene, r: Records, run: Training, columns: Mapping[str, Any], accelerators: Any, split: Any) -> tuple[Any, Any]:
+def _times(s: Scene, r: Records, run: Training, columns: Mapping[str, Any], accelerators: Any) -> tuple[Any, Any]:
     """Time of the run with each plan, failures included, and whether it fits."""
-    out = training_outcome(replace(s, accelerators=accelerators), r, run.workload, training_plan(columns, split), cost=False)
+    plan = training_plan(columns, columns["sequence_parallel"])
+    out = training_outcome(replace(s, accelerators=accelerators, memo={}, origin=None), r, run.workload, plan, cost=False)
     shape = columns["dp"].shape
     return np.broadcast_to(out.metrics["run_time"], shape), np.broadcast_to(np.asarray(out.memory_share) <= 1.0, shape)
 
@@ -250,9 +240,9 @@ def _settled(
     return found
 
 
-_KINDS = ("tp", "pp", "cp", "micro_batch", "zero", "recompute")
+_KINDS = ("tp", "pp", "cp", "etp", "micro_batch", "zero", "recompute", "sequence_parallel")
 """Of layouts that are alike in these the best one is kept: what suits one size well may not fit another."""
-_OWN = ("tp", "pp", "cp", "dp", "ep", "chunks", "micro_batch", "zero", "recompute")
+_OWN = ("tp", "pp", "cp", "dp", "ep", "etp", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
 
 
 def _as_planned(lib: Library, spec: Spec, run: Training, options: Options) -> Estimate | str:
@@ -282,7 +272,8 @@ def _devices(s: Scene, units: int) -> float:
 def _step(columns: Mapping[str, Floats]) -> Floats:
     """What data ranks must be a multiple of, so that expert groups fill them."""
     inside = columns["tp"] * columns["cp"]
-    step: Floats = columns["ep"] / np.gcd(columns["ep"].astype(np.int64), inside.astype(np.int64))
+    experts = (columns["ep"] * columns["etp"]).astype(np.int64)
+    step: Floats = experts / np.gcd(experts, inside.astype(np.int64))
     return step
 
 
