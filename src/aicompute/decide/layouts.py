@@ -19,7 +19,9 @@ from aicompute.estimate.evaluate import training_outcome
 from aicompute.estimate.inputs import architecture, runnable
 from aicompute.estimate.result import Estimate
 from aicompute.search.compare import Options, estimate_system
+from aicompute.search.mesh import Query, explore
 from aicompute.search.training_plans import rows_of, training_plan
+from aicompute.search.training_space import TrainingSpace
 from aicompute.specs import Library, Spec
 from aicompute.workload.parameters import flops_per_token_training
 
@@ -35,10 +37,8 @@ STEPS = np.geomspace(0.45, 1.6, 20)
 FINER = np.geomspace(0.8, 1.0, 16)
 """The same over the smallest of those."""
 ROUNDS = 8
-STRIDE = 3
-"""One plan of so many is judged to see which kinds are worth judging all of; shares no divisor with the numbers of choices."""
-BEHIND = 1.5
-"""Device-seconds of the best of a kind over those of the best of all, up to which it is."""
+JUDGED = 1024
+"""Best plans of a size of which those with most tokens per device at work are kept."""
 NEAR = 2.0
 """Ratio of two sizes up to which the best layouts of one are taken for those of the other."""
 GROWTH = 3
@@ -73,7 +73,7 @@ def in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estima
     guess = _first_guess(lib, spec, run)
     quickest, plan = math.inf, None
     for turn in range(ROUNDS):
-        found = layouts(lib, spec, run, options, guess, rough=turn == 0)
+        found = layouts(lib, spec, run, options, guess)
         if isinstance(found, str):
             return found
         aim = found.columns["dp"] * found.time / within
@@ -120,12 +120,12 @@ def within_units(lib: Library, spec: Spec, run: Training, options: Options, most
     return _settled(lib, spec, run, options, int(units[index]), {name: float(column[index]) for name, column in tried.items()}, most)
 
 
-def layouts(lib: Library, spec: Spec, run: Training, options: Options, units: int, rough: bool = False) -> Layouts | str:
+def layouts(lib: Library, spec: Spec, run: Training, options: Options, units: int) -> Layouts | str:
     """The best layouts on some units; on more where nothing fits on so few. Or why nothing does."""
     most = MOST_ACCELERATORS / spec.si("accelerators")
     for _ in range(ROUNDS):
         s = scene(lib, spec.id, run.model, "training", None, options.stack, options.precision, units * spec.si("accelerators"), 1.0)
-        found = _best(s, run, options.plan, rough)
+        found = _best(s, run, options.plan)
         if found is not None:
             return found
         if units * 4 > most or run.within is None:
@@ -141,44 +141,22 @@ def _refusal(lib: Library, spec: Spec, run: Training, options: Options, units: i
     return found.reason or "no plan fits"
 
 
-def _best(s: Scene, run: Training, plan: Mapping[str, float], rough: bool) -> Layouts | None:
-    """The best layouts of a scene that fit, by tokens per device at work; roughly of a part of them only."""
-    w, r = run.workload, standing(s)
+def _best(s: Scene, run: Training, plan: Mapping[str, float]) -> Layouts | None:
+    """The best layouts of a scene that fit, by tokens per device at work."""
+    r, w = standing(s), run.workload
     rows = rows_of(s, r, w, {name: (float(value),) for name, value in plan.items()})
     if not rows.count:
         return None
-    columns = rows.columns()
-    even = w.global_batch % columns["dp"] == 0.0
-    columns = _only(columns, even) if even.any() else columns
-    part = _only(columns, slice(None, None, STRIDE))
-    worth, fits = _worth(s, run, part)
-    if fits.any() and not rough:  # all plans of the kinds that are not far behind
-        ways = _kind_of(columns)
-        columns = _only(columns, np.isin(ways, _kind_of(part)[fits & (worth <= BEHIND * worth[fits].min())]))
-        worth, fits = _worth(s, run, columns)
-    elif fits.any():
-        columns = part
-    else:
-        worth, fits = _worth(s, run, columns)
-    if not fits.any():
+    top = explore(TrainingSpace(s, r, w, rows), Query("tokens_per_s_per_accelerator", 1.0, top=JUDGED)).top
+    if not top:
         return None
-    order = np.argsort(np.where(fits, worth, np.inf), kind="stable")[: int(fits.sum())]
+    columns = {name: column for name, column in top.items() if name != "value"}
+    time, fits = _times(s, r, run, columns, s.accelerators)
+    worth = np.where(fits, time, np.inf) * columns["tp"] * columns["pp"] * columns["cp"] * columns["dp"]
+    order = np.argsort(worth, kind="stable")
     kinds = np.stack([columns[name][order] for name in _KINDS])
     order = order[np.sort(np.unique(kinds, axis=1, return_index=True)[1])[:KEPT]]
-    columns = {name: column[order] for name, column in columns.items()}
-    time = worth[order] / (columns["tp"] * columns["pp"] * columns["cp"] * columns["dp"])
-    return Layouts(s, r, columns, time)
-
-
-def _worth(s: Scene, run: Training, columns: Mapping[str, Floats]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Device-seconds of the run with each plan, and whether it fits."""
-    time, fits = _times(s, standing(s), run, columns, s.accelerators)
-    return time * columns["tp"] * columns["pp"] * columns["cp"] * columns["dp"], fits
-
-
-def _kind_of(columns: Mapping[str, Floats]) -> Floats:
-    """A number for each group of plans that do alike."""
-    return ((columns["tp"] * 64.0 + columns["pp"]) * 64.0 + columns["cp"]) * 3.0 + columns["recompute"]
+    return Layouts(s, r, _only(columns, order), time[order])
 
 
 def _smallest(found: Layouts, run: Training, within: float, aim: Floats) -> tuple[int, float, dict[str, float] | None]:
