@@ -16,22 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aicompute import plot as plot
-    from aicompute.api import (
-        calibrate,
-        compare,
-        decode,
-        estimate,
-        load,
-        prefill,
-        report,
-        rules,
-        search,
-        serving,
-        supply,
-        training,
-        validate,
-    )  # fmt: skip
+    from aicompute.api import compare, decode, estimate, load, prefill, report, search, serving, training
+    from aicompute.controls import rules, supply
     from aicompute.errors import AicomputeError
+    from aicompute.measured import calibrate, validate
     from aicompute.money import breakeven, cost, makebuy
     from aicompute.sizing import size
     from aicompute.specs import Library
@@ -72,6 +60,8 @@ _HOMES = {
     **dict.fromkeys(("sensitivity", "sweep"), "aicompute.studies"),
     "size": "aicompute.sizing",
     **dict.fromkeys(("breakeven", "cost", "makebuy"), "aicompute.money"),
+    **dict.fromkeys(("rules", "supply"), "aicompute.controls"),
+    **dict.fromkeys(("calibrate", "validate"), "aicompute.measured"),
 }
 
 

@@ -7,7 +7,6 @@ or array: the answer is then a `Grid` with an axis of that name for each.
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +24,12 @@ from aicompute.specs.schema import KINDS
 from aicompute.workload_grid import WORKLOADS, WorkloadGrid, decode, prefill, serving, training
 
 if TYPE_CHECKING:
-    from aicompute.report.calibration import CalibrationView
-    from aicompute.report.judged import ValidationView
     from aicompute.report.page.report import Report
-    from aicompute.report.rules import RulesView
     from aicompute.report.search import SearchView
-    from aicompute.report.supply import SupplyView
     from aicompute.search.mesh import Found
 
 __all__ = [
-    "WORKLOADS", "WorkloadGrid", "calibrate", "compare", "decode", "estimate", "is_axis", "load", "prefill", "report", "rules", "search",
-    "serving", "supply", "training", "validate",
+    "WORKLOADS", "WorkloadGrid", "compare", "decode", "estimate", "is_axis", "load", "prefill", "report", "search", "serving", "training",
 ]  # fmt: skip
 
 Path = str | os.PathLike[str]
@@ -260,93 +254,6 @@ def search(
     return SearchView(answer, samples_of(samples))
 
 
-def rules(
-    names: str | Sequence[str] = (),
-    *,
-    date: str | None = None,
-    model: str | None = None,
-    train_tokens: str | float | None = None,
-    sequence_length: Any = 4096,
-    within: str | float = "90 days",
-    jurisdiction: str = "us",
-    specs: Folders = (),
-    set: Mapping[str, Any] | None = None,
-    library: Library | None = None,
-) -> RulesView:
-    """What chips count as under export control, and which thresholds of training compute a run crosses.
-
-    Parameters
-    ----------
-    names : str or list         Ids or aliases of accelerators or systems. None, and no model: every accelerator.
-    date : str                  Day to judge on, such as "2026-01-15". Default: every day on which something changed.
-    model : str                 A model, or a run that others have estimated, such as "grok-3".
-    train_tokens : str or float  Tokens it is trained on, such as "14.8T". Default: as published.
-    sequence_length : int       Tokens that attend to one another, for the higher count.
-    within : str                Time in which a system named beside a model is to reach a threshold.
-    jurisdiction : str          Whose rules on chips, of those in the specs.
-    specs, set, library         As of `compare`.
-
-    Returns
-    -------
-    RulesView. It informs, and is no legal advice.
-
-    Raises
-    ------
-    AicomputeError
-        A name is unknown (the nearest is named), a date is none, or tokens are not known.
-
-    Examples
-    --------
-    >>> found = rules("h20", date="2023-12-01")
-    >>> found["nvidia-h20"].tpp.value, found.standing("nvidia-h20").labels
-    (2368.0, ('none',))
-    >>> rules(model="llama-3.1-405b").crossing("eu-ai-act").verdict
-    'over'
-    """
-    from aicompute.decide.answer import answer
-    from aicompute.report.rules import RulesView
-
-    lib = changed(_library(specs, library), set)
-    asked = [names] if isinstance(names, str) else [str(name) for name in names]
-    return RulesView(answer(lib, asked, date, model, train_tokens, sequence_length, within, jurisdiction), lib)
-
-
-def supply(
-    systems: str | Sequence[str] | Mapping[str, float],
-    *,
-    specs: Folders = (),
-    set: Mapping[str, Any] | None = None,
-    library: Library | None = None,
-) -> SupplyView:
-    """Who a fleet depends on: share of its capital by foundry, memory maker, designer and their countries.
-
-    Parameters
-    ----------
-    systems : str, list or mapping   Ids or aliases of systems, with units: "gb200-nvl72=10", or {"gb200-nvl72": 10}.
-    specs, set, library              As of `compare`.
-
-    Returns
-    -------
-    SupplyView.
-
-    Raises
-    ------
-    AicomputeError
-        A name is unknown (the nearest is named), or a number of units makes no sense.
-
-    Examples
-    --------
-    >>> found = supply({"cloudmatrix-384": 10, "gb200-nvl72": 30})
-    >>> found["foundry"].holders[0].name, round(found["foundry"].largest, 2)
-    ('TSMC', 0.75)
-    """
-    from aicompute.decide.supply import exposure, fleet_of
-    from aicompute.report.supply import SupplyView
-
-    lib = changed(_library(specs, library), set)
-    return SupplyView(exposure(lib, fleet_of(systems)))
-
-
 def report(
     systems: Sequence[str],
     *,
@@ -452,136 +359,6 @@ def load(
         except UnknownNameError:
             continue
     raise UnknownNameError("spec", name, [identifier for each in KINDS for identifier in lib.ids(each)])
-
-
-def validate(
-    files: Path | Sequence[Path] = (),
-    *,
-    by: Sequence[str] = (),
-    pool: Sequence[str] = (),
-    worst: int = 5,
-    tolerance: Mapping[str, Any] | None = None,
-    specs: Folders = (),
-    set: Mapping[str, Any] | None = None,
-    library: Library | None = None,
-) -> ValidationView:
-    """Predict measurements from specs alone, and tell the errors.
-
-    Parameters
-    ----------
-    files : path or list        CSV with the columns of docs/evidence.md, or folders of such files. None: the evidence that ships.
-    by : list of str            Columns by which figures are wanted too.
-    pool : list of str          Rows that differ only in these columns count once, by their medians.
-    worst : int                 How many of the rows farthest off to show.
-    tolerance : mapping         Largest median errors in percent, such as {"training": {"step_time_s": 10}}; `ValidationView.kept` tells.
-    specs, set, library         As of `compare`.
-
-    Returns
-    -------
-    ValidationView, with every row in ``judged``.
-
-    Raises
-    ------
-    AicomputeError
-        A file cannot be read, or a column is unknown.
-
-    Examples
-    --------
-    >>> from aicompute.specs.files import built_in
-    >>> answer = validate(built_in("evidence") / "training.csv")
-    >>> answer.figures()["training", "step_time_s", ""].median < 0.2
-    True
-    """
-    from aicompute.evidence import judge
-    from aicompute.evidence.files import read_table, shipped
-    from aicompute.evidence.pool import agreement, check_pool, pooled
-    from aicompute.evidence.scale import with_scale
-    from aicompute.report.judged import ValidationView
-
-    lib = changed(_library(specs, library), set)
-    judged = [one for path in _paths(files) or shipped() for one in judge.judge(lib, read_table(path))]
-    judged = with_scale(judged) if "scale" in by else judged
-    for column in by:
-        judge.check_column(judged, column)
-    check_pool(judged, pool, by)
-    apart = agreement(judged, pool) if pool else []
-    judged = pooled(judged, pool) if pool else judged
-    return ValidationView(tuple(judged), tuple(by), worst, tuple(judge.limits(judged, tolerance or {})), tuple(apart))
-
-
-def calibrate(
-    files: Path | Sequence[Path],
-    *,
-    system: str | None = None,
-    stack: str | None = None,
-    device: bool = False,
-    output: Path | None = None,
-    force: bool = False,
-    progress: Callable[[str], None] = lambda said: None,
-    specs: Folders = (),
-    set: Mapping[str, Any] | None = None,
-    library: Library | None = None,
-) -> CalibrationView:
-    """Fit the few values of a stack, or of a device, to own measurements; what the specs say is the belief before.
-
-    Parameters
-    ----------
-    files : path or list        CSV with the columns of docs/evidence.md, or folders of such files.
-    system : str                Of rows that name no system and no accelerator, or none that is known.
-    stack : str                 Stack to begin with, and that of rows that name none or one that is not known. Default: the rows'.
-    device : bool               Fit what kernels reach on the accelerator, and its links, as well.
-    output : path               Where to write: FOLDER/stacks/ID.toml, or a folder. None: nothing is written.
-    force : bool                Overwrite files.
-    progress : function         Told what is going on.
-    specs, set, library         As of `compare`.
-
-    Returns
-    -------
-    CalibrationView: its ``library`` and ``stack`` are for `compare` and `estimate`.
-
-    Raises
-    ------
-    AicomputeError
-        A file cannot be read or written, a name is unknown, or no row can be used.
-
-    Examples
-    --------
-    >>> from aicompute.specs.files import built_in
-    >>> answer = calibrate(built_in("evidence") / "training.csv", stack="torchtitan")
-    >>> answer.stack, len(answer.calibrated.used)
-    ('torchtitan', 22)
-    """
-    from aicompute.evidence import overlay, own
-    from aicompute.evidence.files import read_table
-    from aicompute.evidence.own_rows import FILLED, chosen_rows
-    from aicompute.report.calibration import CalibrationView, said_in_notes
-
-    lib = changed(_library(specs, library), set)
-    tables = [read_table(path, FILLED) for path in _paths(files)]
-    if not tables:
-        raise UsageError("calibrate needs a file of measurements")
-    base = chosen_rows(lib, tables, stack, system)[0]
-    target = None
-    if output is not None:
-        target = overlay.target_of(pathlib.Path(output), lib, base.id)
-        overlay.refuse(lib, target, [("stacks", target.stack)], base.id, force)
-    found = own.calibrate(lib, tables, stack=stack, system=system, device=device, progress=progress)
-    if target is None or not found.changes:
-        return CalibrationView(found, found.library(lib), base.id)
-    texts = overlay.overlay(lib, found, target.stack, said_in_notes(found))
-    overlay.refuse(lib, target, list(texts), base.id, force)
-    paths = overlay.written(texts, target)
-    name = target.stack if ("stacks", target.stack) in texts else base.id
-    made = changed(Library([*lib.folders[1:], target.folder]), set)
-    return CalibrationView(found, made, name, tuple(paths), overlay.command_of(lib, found, target))
-
-
-def _paths(files: Path | Sequence[Path]) -> list[pathlib.Path]:
-    """Files of measurements, folders opened."""
-    from aicompute.evidence.files import files_in
-
-    given = [files] if isinstance(files, (str, os.PathLike)) else files
-    return [inner for path in given for inner in files_in(pathlib.Path(path))]
 
 
 def _refuse_twins(lib: Library, names: Sequence[str]) -> None:

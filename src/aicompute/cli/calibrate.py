@@ -50,9 +50,9 @@ def command(
     aicompute calibrate mine.csv --stack sglang --system dgx-h100 -o my-specs/stacks/my-sglang.toml
     aicompute calibrate gemm.csv attention.csv --device -o my-specs
     """  # noqa: D301
-    from aicompute import api
+    from aicompute import measured
 
-    view = api.calibrate(
+    view = measured.calibrate(
         files, system=system, stack=stack, device=device, output=output, force=force, library=library,
         progress=lambda said: click.echo(said, err=True),
     )  # fmt: skip

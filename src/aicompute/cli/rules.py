@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 OPTIONS = {"date": "--date", "train_tokens": "--train-tokens", "sequence_length": "--seq-len", "within": "--within"}
-"""Arguments of `aicompute.api.rules` that messages name, by option."""
+"""Arguments of `aicompute.controls.rules` that messages name, by option."""
 
 
 @click.command("rules", short_help="Export control of chips, and thresholds of training compute")
@@ -52,10 +52,10 @@ def command(
     aicompute rules --model deepseek-v3 --train-tokens 14.8T
     aicompute rules gb200-nvl72 --model llama-3.1-405b --within '60 days'
     """  # noqa: D301
-    from aicompute import api
+    from aicompute import controls
 
     try:
-        view = api.rules(
+        view = controls.rules(
             names, date=date, model=model, train_tokens=train_tokens, sequence_length=seq_len, within=within, jurisdiction=jurisdiction,
             library=library,
         )  # fmt: skip

@@ -24,9 +24,9 @@ def command(systems: Sequence[str], format: str, library: Library) -> None:
     aicompute supply cloudmatrix-384
     aicompute supply cloudmatrix-384=10 gb200-nvl72=30
     """  # noqa: D301
-    from aicompute import api
+    from aicompute import controls
 
-    view = api.supply(systems, library=library)
+    view = controls.supply(systems, library=library)
     click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
     if format not in ("json", "csv"):
         for note in view.notes:

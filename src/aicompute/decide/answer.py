@@ -65,12 +65,12 @@ def answer(
     ----------
     lib : Library
     names : sequence of str   Accelerators or systems; none, and no model: every accelerator.
-    date, model, train_tokens, sequence_length, within, jurisdiction   As of `aicompute.api.rules`.
+    date, model, train_tokens, sequence_length, within, jurisdiction   As of `aicompute.controls.rules`.
 
     Raises
     ------
     AicomputeError
-        As `aicompute.api.rules`.
+        As `aicompute.controls.rules`.
     """
     day = "" if date is None else date_of(date)
     sequence, time = tokens_of(sequence_length, "sequence_length"), time_of(within)
