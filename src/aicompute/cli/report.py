@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aicompute.cli.completion import SYSTEMS
 from aicompute.cli.options import library_options
 from aicompute.cli.scenario import scenario_options
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report", short_help="Two systems as one page of pictures and sliders")
-@click.argument("systems", nargs=-1, metavar="SYSTEM SYSTEM")
+@click.argument("systems", nargs=-1, metavar="SYSTEM SYSTEM", shell_complete=SYSTEMS)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The page to write: .html.")
 @scenario_options
 @click.option("--equal", metavar="WHAT", help="Equal accelerators, power, cost or flops; the last system sets how much.")
