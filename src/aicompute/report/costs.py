@@ -68,6 +68,9 @@ class CostView(Page):
             found.append(f"{plain(e.rate, 6)} {e.code}/USD{between} {since}")
         if self.tree.how.rent is None and self.tree.units <= 1.0:
             found.append("one unit needs no network to others; --accelerators for more adds it")
+        units, each = self.tree.units, self.tree.accelerators / self.tree.units
+        if abs(units - round(units)) > 1e-9:
+            found.append(f"units of {plain(each)} accelerators are sold whole; the cost is that of a share, {plain(units, 4)} units")
         return tuple(found)
 
     def sheet(self, notes: bool = True) -> Sheet:
@@ -81,7 +84,12 @@ class CostView(Page):
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         places = ", ".join(tree.site for tree in self.trees)
         title = f"Cost of {self.tree.system_name} ({self.tree.system}), {self._size()}, {places}"
-        return Sheet(title, f"Terms: {self._terms(self.tree)}. 90 % intervals.", blocks)
+        return Sheet(title, f"Terms: {self._terms(self.tree)}.{' 90 % intervals.' if self._drawn else ''}", blocks)
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether there are intervals."""
+        return self.tree.drawn is not None
 
     def _title(self, key: str) -> str:
         return str(self.library.sources().get(key, {}).get("title", key))
@@ -122,12 +130,10 @@ class CostView(Page):
                 continue
             token = tree.per_token(node)
             last = node.cost.value * YEAR / (MILLION if large else 1.0) if token is None else token.value * MILLION
-            rows.append(
-                [_indented(way, node), *self._said(node.cost, tree.accelerators / HOUR), _plain(last * self.exchange.rate),
-                 percent(node.cost.value / total)]
-            )  # fmt: skip
+            said = self._said(node.cost, tree.accelerators / HOUR)[: 2 if self._drawn else 1]
+            rows.append([_indented(way, node), *said, _plain(last * self.exchange.rate), percent(node.cost.value / total)])
         unit = f"{code}/M tokens" if tree.tokens_rate else f"{'M ' if large else ''}{code}/year"
-        return Table(["cost", f"{code}/acc./h", "interval", unit, "share"], rows)
+        return Table(["cost", f"{code}/acc./h", *(["interval"] if self._drawn else []), unit, "share"], rows)
 
     def _several(self) -> Table:
         """Costs per accelerator-hour by part, a column a site."""
@@ -138,11 +144,13 @@ class CostView(Page):
             said = [self._said(nodes[way].cost, tree.accelerators / HOUR) if way in nodes else ("", "")
                     for nodes, tree in zip(found, self.trees, strict=True)]  # fmt: skip
             rows.append([_indented(way, next(nodes[way] for nodes in found if way in nodes)), *(text for text, _ in said)])
-            if not way:
+            if not way and self._drawn:
                 rows.append(["90 % interval", *(interval for _, interval in said)])
         if self.tree.tokens_rate:
             tokens = [self._said(token, 1.0 / MILLION) for tree in self.trees if (token := tree.per_token())]
-            rows += [[f"{self.exchange.code}/M tokens", *(text for text, _ in tokens)], ["90 % interval", *(each for _, each in tokens)]]
+            rows.append([f"{self.exchange.code}/M tokens", *(text for text, _ in tokens)])
+            if self._drawn:
+                rows.append(["90 % interval", *(each for _, each in tokens)])
         return Table([f"{self.exchange.code} per accelerator-hour", *(tree.site for tree in self.trees)], rows)
 
     def _sums(self, tree: CostTree) -> str:

@@ -25,7 +25,7 @@ class Page:
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it, not yet text."""
+        """The answer as ``--format json`` writes it, not yet text; ``cost``, ``breakeven`` and ``makebuy.schema.json`` ship."""
         raise NotImplementedError
 
     def rows(self) -> list[list[Cell]]:

@@ -80,7 +80,7 @@ class RulesView:
         return Text(self._sheet(notes).render(format))
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it."""
+        """The answer by ``rules.schema.json``; the same as ``--format json``."""
         a = self.answer
         found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "jurisdiction": a.jurisdiction, "date": a.date or None}
         found["accelerators"] = [_chip_record(c, s) for c, s in zip(self.chips, self.answer.standings, strict=True)]
@@ -122,7 +122,8 @@ class RulesView:
         if self.answer.systems:
             blocks += self._totals()
         blocks += run_blocks(self.answer)
-        blocks.append(Prose(self._sources(), "Rules and their sources"))
+        if sources := self._sources():
+            blocks.append(Prose(sources, "Rules and their sources"))
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         title = "Rules on chips" if self.chips and not self.run else "Rules on a training run" if not self.chips else "Rules"
@@ -146,7 +147,7 @@ class RulesView:
         return [
             Table(heads, rows, "What counts"),
             Table(["on" if self.answer.date else "from", *heads[1:]], stands, f"Class under export control ({self.answer.jurisdiction})"),
-            Prose(_meanings(self.answer.standings), "What the classes mean"),
+            *self._meant(),
         ]
 
     def _rows(self) -> list[Table | Prose]:
@@ -160,7 +161,12 @@ class RulesView:
         ]  # fmt: skip
         heads = ["accelerator", "TPP", "PD", *(day if a.date else day[:7] for day in sorting), f"reviews, {a.dates[-1][:7]}"]
         heading = "Performance (TPP), density (PD), and class from each date on; ~ sources differ, ? not known"
-        return [Table(heads, rows, heading), Prose(_meanings(a.standings), "What the classes mean")]
+        return [Table(heads, rows, heading), *self._meant()]
+
+    def _meant(self) -> list[Prose]:
+        """What the classes mean, where there are any."""
+        lines = _meanings(self.answer.standings)
+        return [Prose(lines, "What the classes mean")] if lines else []
 
     def _totals(self) -> list[Table | Prose]:
         a = self.answer
@@ -292,7 +298,9 @@ def _uncertain(chips: Sequence[Chip], standings: Sequence[Sequence[Standing]]) -
 
 
 def _span_record(span: Span, scale: float = 1.0) -> dict[str, float] | None:
-    return None if span is UNKNOWN else {"value": span.value / scale, "low": span.low / scale, "high": span.high / scale}
+    if span is UNKNOWN:
+        return None
+    return {name: float(f"{number / scale:.12g}") for name, number in span._asdict().items()}
 
 
 def _chip_record(chip: Chip, standings: Sequence[Standing]) -> dict[str, Any]:
@@ -340,7 +348,7 @@ def _csv_row(chip: Chip, standing: Standing) -> list[Cell]:
 
     record = _standing_record(standing)
     alone: list[Cell] = [
-        None if span is UNKNOWN else span.value / scale
+        None if span is UNKNOWN else float(f"{span.value / scale:.12g}")
         for span, scale in ((chip.area, 1e-6), (chip.transfer_rate, 1e9), (chip.memory_bandwidth, 1e9))
     ]
     reviews = "; ".join(r["label"] for r in record["reviews"])

@@ -39,7 +39,7 @@ class SupplyView:
         return Text(self._sheet(notes).render(format))
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it."""
+        """The answer by ``supply.schema.json``; the same as ``--format json``."""
         e = self.exposure
         found: dict[str, Any] = clean({
             "schema": SCHEMA,
