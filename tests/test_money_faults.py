@@ -94,3 +94,27 @@ def test_a_rented_estimate_costs_what_its_tree_says() -> None:
 def test_json_of_rules_and_cost_holds_no_nan() -> None:
     for arguments in (("rules", "h20"), ("cost", NVL72, "--samples", "0"), ("breakeven", NVL72, CLOUDMATRIX, "--samples", "0")):
         json.loads(run(*arguments, "--format", "json").stdout, parse_constant=pytest.fail)
+
+
+def test_many_sites_stay_within_80_columns_and_say_all_numbers() -> None:
+    sites = ac.Library().ids("sites")
+    told = [site for site in sites if site not in ("cn-hub-domestic", "generic")]
+    done = run("cost", NVL72, "--samples", "0", *(word for site in told for word in ("--site", site)))
+    assert done.exit_code == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    totals = [cell for line in done.stdout.splitlines() if line.startswith("total") for cell in line.split()[1:]]
+    assert len(totals) == len(told)
+
+
+def test_terms_that_differ_between_sites_are_told_for_each() -> None:
+    done = run("cost", NVL72, "--site", "us", "--site", "kr", "--set", "kr.capital.life=4 year", "--samples", "0")
+    text = " ".join(done.stdout.split())
+    assert "us-average: owned for 5 years" in text
+    assert "kr: owned for 4 years" in text
+
+
+def test_rules_and_supply_are_frames_too() -> None:
+    pytest.importorskip("pandas")
+    assert list(ac.rules("h20").to_pandas()["accelerator"].unique()) == ["nvidia-h20"]
+    assert set(ac.rules(model="deepseek-v3").to_pandas()["rule"]) >= {"eu-ai-act"}
+    assert "foundry" in set(ac.supply(NVL72).to_pandas()["step"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aicompute.cli.money import show
 from aicompute.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -26,7 +27,4 @@ def command(systems: Sequence[str], format: str, library: Library) -> None:
     from aicompute import api
 
     view = api.supply(systems, library=library)
-    click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
-    if format not in ("json", "csv"):
-        for note in view.notes:
-            click.echo(f"note: {note}", err=True)
+    show(view, format)

@@ -75,7 +75,7 @@ class CostView(Page):
 
     def sheet(self, notes: bool = True) -> Sheet:
         """The page: cost by part, and the tree to the cent with its inputs where it was asked to explain."""
-        blocks: list[Table | Prose] = [self._one(self.tree) if len(self.trees) == 1 else self._several()]
+        blocks: list[Table | Prose] = [self._one(self.tree)] if len(self.trees) == 1 else self._several()
         if len(self.trees) == 1:
             blocks.append(Prose([("", self._sums(self.tree))]))
         if self.explain:
@@ -84,7 +84,7 @@ class CostView(Page):
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         places = ", ".join(tree.site for tree in self.trees)
         title = f"Cost of {self.tree.system_name} ({self.tree.system}), {self._size()}, {places}"
-        return Sheet(title, f"Terms: {self._terms(self.tree)}.{' 90 % intervals.' if self._drawn else ''}", blocks)
+        return Sheet(title, f"Terms: {self._all_terms()}.{' 90 % intervals.' if self._drawn else ''}", blocks)
 
     @property
     def _drawn(self) -> bool:
@@ -98,6 +98,13 @@ class CostView(Page):
         units = self.tree.units
         count = f"{self.tree.accelerators:,.0f} accelerators"
         return f"1 unit of {count}" if units == 1.0 else f"{plain(units, 4)} units, {count}"
+
+    def _all_terms(self) -> str:
+        """The terms, with the sites where they differ."""
+        sites: dict[str, list[str]] = {}
+        for tree in self.trees:
+            sites.setdefault(self._terms(tree), []).append(tree.site)
+        return next(iter(sites)) if len(sites) == 1 else "; ".join(f"{', '.join(names)}: {terms}" for terms, names in sites.items())
 
     def _terms(self, tree: CostTree) -> str:
         use = percent(float(tree.offer.utilisation))
@@ -135,8 +142,8 @@ class CostView(Page):
         unit = f"{code}/M tokens" if tree.tokens_rate else f"{'M ' if large else ''}{code}/year"
         return Table(["cost", f"{code}/acc./h", *(["interval"] if self._drawn else []), unit, "share"], rows)
 
-    def _several(self) -> Table:
-        """Costs per accelerator-hour by part, a column a site."""
+    def _several(self) -> list[Table | Prose]:
+        """Costs per accelerator-hour by part, a column a site; as many tables as 80 columns ask for."""
         ways = _merged_ways([[way for way, _ in tree.root.walk() if len(way) <= _DEPTH] for tree in self.trees])
         found = [dict(tree.root.walk()) for tree in self.trees]
         rows: list[list[Cell]] = []
@@ -151,7 +158,9 @@ class CostView(Page):
             rows.append([f"{self.exchange.code}/M tokens", *(text for text, _ in tokens)])
             if self._drawn:
                 rows.append(["90 % interval", *(each for _, each in tokens)])
-        return Table([f"{self.exchange.code} per accelerator-hour", *(tree.site for tree in self.trees)], rows)
+        heads = [f"{self.exchange.code} per accelerator-hour", *(tree.site for tree in self.trees)]
+        widths = [max(len(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
+        return [Table([heads[k] for k in kept], [[row[k] for k in kept] for row in rows]) for kept in _columns_that_fit(widths)]
 
     def _sums(self, tree: CostTree) -> str:
         """What the whole system costs, its capital, power and tokens, in a sentence."""
@@ -239,6 +248,24 @@ class CostView(Page):
                     name = "/".join(way) or "total"
                     found.append([tree.system, tree.site, name, per, record["value"], record["low"], record["high"], record["unit"]])
         return found
+
+
+def _columns_that_fit(widths: Sequence[int], most: int = 80) -> list[list[int]]:
+    """Places of the columns of each table, the first column in all, so that none is wider than a screen.
+
+    Examples
+    --------
+    >>> _columns_that_fit([30, 20, 20, 10]), _columns_that_fit([30, 90])
+    ([[0, 1, 2], [0, 3]], [[0, 1]])
+    """
+    found, width = [[0]], widths[0]
+    for place, each in enumerate(widths[1:], 1):
+        if len(found[-1]) > 1 and width + 2 + each > most:
+            found.append([0])
+            width = widths[0]
+        found[-1].append(place)
+        width += 2 + each
+    return found
 
 
 def _merged_ways(ways: Sequence[Sequence[tuple[str, ...]]]) -> list[tuple[str, ...]]:
