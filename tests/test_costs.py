@@ -277,7 +277,7 @@ def test_json_is_the_tree() -> None:
         ({"system": NVL72, "colocation": "180 kW"}, UnitError, "colocation"),
         ({"system": NVL72, "colocation": 180.0}, UsageError, "2,000 USD/kW/month"),
         ({"system": NVL72, "life": "4"}, UnitError, "life"),
-        ({"system": NVL72, "life": "40 year"}, UsageError, "capital.life"),
+        ({"system": NVL72, "life": "40 year"}, UsageError, "1 to 30 years"),
         ({"system": NVL72, "currency": "KRV"}, UnknownNameError, "KRV"),
         ({"system": NVL72, "utilisation": 1.2}, UsageError, "utilisation"),
         ({"system": NVL72, "utilisation": 0.0}, UsageError, "utilisation"),

@@ -143,14 +143,32 @@ def test_no_operator_is_above_the_roofs(made: Report) -> None:
             assert o.flops / o.seconds <= bound * 1.0001, o.name
 
 
-def test_drivers_are_what_compare_says_with_the_value_set(made: Report) -> None:
+def test_drivers_are_those_of_sensitivity(made: Report) -> None:
     assert made.drivers
     widths = [driver.width for driver in made.drivers]
     assert widths == sorted(widths, reverse=True)
-    for driver in made.drivers[:6]:
+    answer = ac.sensitivity(PAIR, metrics="cost_per_token", finite=False, site="kr", workload=DECODE["workload"]).answer
+    each = {one.name: one for one in answer.found}
+    base = answer.metrics["cost_per_token"]
+    for driver in made.drivers:
+        one = each[driver.path]
+        assert driver.low == pytest.approx(base * (1.0 + one.at_low["cost_per_token"]), rel=1e-9), driver.path
+        assert driver.high == pytest.approx(base * (1.0 + one.at_high["cost_per_token"]), rel=1e-9), driver.path
+
+
+def test_drivers_of_money_are_what_compare_says_with_the_value_set(made: Report) -> None:
+    money = [driver for driver in made.drivers if ".price." in driver.path or driver.path.startswith("kr.")]
+    assert money
+    for driver in money:
         for value, ratio in ((driver.origin.low, driver.low), (driver.origin.high, driver.high)):
             first, second = cost(set={driver.path: value})
             assert first / second == pytest.approx(ratio, rel=1e-9), driver.path
+
+
+def test_values_that_act_through_power_alone_drive_too() -> None:
+    wide = {"huawei-ascend-910c.power.tdp": "600 W"}
+    found = ac.report(PAIR, **{**DECODE, "set": {"kr.electricity.price": "0.5 USD/kWh", **wide}})
+    assert any(".power." in driver.path for driver in found.drivers)
 
 
 def test_scenarios_of_the_headline_are_those_of_compare() -> None:

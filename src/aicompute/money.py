@@ -14,12 +14,14 @@ from aicompute.arguments import accelerators_of, drafts_of, is_axis, parsed, pla
 from aicompute.decide.costs import PARTS, CostTree, Work, cost_tree
 from aicompute.decide.currency import exchange
 from aicompute.decide.offer import LISTED, Holding, place_of
+from aicompute.economics.capital import YEAR
 from aicompute.errors import UnknownNameError, UsageError
 from aicompute.estimate.workload import Workload
 from aicompute.question import SERVED, TRAINED, Folders, changed, library_of
 from aicompute.report.costs import CostView
 from aicompute.search.compare import Options
-from aicompute.specs import Library
+from aicompute.specs import Library, schema
+from aicompute.units import plain
 from aicompute.workload_grid import WorkloadGrid, one_workload
 
 if TYPE_CHECKING:
@@ -304,6 +306,9 @@ def _with_life(lib: Library, system: str, sites: Sequence[str | None], life: Any
     if life is None:
         return lib
     seconds = parsed("life", life, "time")
+    least, most = schema.bounds(schema.keys("sites")["capital.life"])
+    if not least <= seconds <= most:
+        raise UsageError(f"life = {life!r}: expected {plain(least / YEAR)} to {plain(most / YEAR)} years, such as '4 year'")
     return lib.override({f"sites/{place_of(lib, system, site).site.id}.capital.life": seconds for site in sites})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aicompute.cli.completion import MODELS, ids
+from aicompute.cli.money import show
 from aicompute.cli.options import common_options
 from aicompute.errors import UsageError
 
@@ -64,7 +65,4 @@ def command(
             if str(error).startswith((f"{name} =", f"{name} belongs")):
                 raise UsageError(str(error).replace(name, option, 1)) from None
         raise
-    click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
-    if format not in ("json", "csv"):
-        for note in view.notes:
-            click.echo(f"note: {note}", err=True)
+    show(view, format)

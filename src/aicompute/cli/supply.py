@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aicompute.cli.completion import SYSTEMS
+from aicompute.cli.money import show
 from aicompute.cli.options import common_options
 
 if TYPE_CHECKING:
@@ -26,8 +27,4 @@ def command(systems: Sequence[str], format: str, library: Library) -> None:
     """  # noqa: D301
     from aicompute import controls
 
-    view = controls.supply(systems, library=library)
-    click.echo(view.table(format, notes=False) if format in ("table", "markdown") else view.table(format))
-    if format not in ("json", "csv"):
-        for note in view.notes:
-            click.echo(f"note: {note}", err=True)
+    show(controls.supply(systems, library=library), format)

@@ -160,6 +160,7 @@ def break_even(first: CostTree, second: CostTree, over: str, of: str | None = No
     if between is not None:
         where = Range(*between, where.unit)
     _check(axis, name, side, first, second, where)
+    _check_counted((first, second), tuple(counted))
     pair = (first, second)
     offers = tuple(tree.offer for tree in pair)
     drawn = tuple(tree.drawn for tree in pair)
@@ -199,6 +200,17 @@ def _check(axis: Axis, name: str, side: str, first: CostTree, second: CostTree, 
         if changed and axis.field in ("rent", "colocation") and getattr(tree.offer, axis.field) is None:
             word = "rented" if axis.field == "rent" else "in colocation"
             faults.append(f"over {name}: {tree.system} is not {word}; give {axis.field}, such as 'list'")
+    if faults:
+        raise UsageError("; ".join(dict.fromkeys(faults)))
+
+
+def _check_counted(pair: tuple[CostTree, CostTree], counted: tuple[str, ...]) -> None:
+    """Refuse parts of which a side pays none: its tokens would cost nothing."""
+    faults = []
+    for tree in pair:
+        paid = list(dict.fromkeys(way[0] for way in leaves_of(tree.offer)))
+        if not set(paid) & set(counted):
+            faults.append(f"count = {','.join(counted)}: {tree.system} pays for none of it, but for {', '.join(paid)}")
     if faults:
         raise UsageError("; ".join(dict.fromkeys(faults)))
 

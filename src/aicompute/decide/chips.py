@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aicompute.errors import UnknownNameError, UsageError
+from aicompute.errors import UnknownNameError
 from aicompute.estimate.inputs import specs_of
 from aicompute.policy.controls import performance_density, total_processing_performance
 from aicompute.specs import Library, Spec, Value
@@ -162,6 +162,4 @@ def named(lib: Library, name: str) -> tuple[str, str]:
             return lib.resolve("accelerators", name), ""
         except UnknownNameError:
             raise UnknownNameError("system or accelerator", name, [*lib.ids("systems"), *lib.ids("accelerators")]) from None
-    if lib.load("systems", system).data.get("abstract") is True:
-        raise UsageError(f"{name!r} is only there to be extended; name a system or an accelerator")
     return specs_of(lib, system)[1].id, system

@@ -403,4 +403,6 @@ def specs_of(lib: Library, system: str) -> tuple[Spec, Spec]:
         except UsageError:
             raise unknown from None
         found = lib.load("systems", str(accelerator.get("default_system")))
+    if found.data.get("abstract") is True:
+        raise UsageError(f"{system!r} is only there to be extended; name a system or an accelerator")
     return found, lib.load("accelerators", str(found.get("accelerator")))

@@ -86,7 +86,7 @@ class BreakEvenView(Page):
         held = [f"{tree.system} {'rented' if tree.offer.rent is not None else 'owned'}" for tree in (first, second)]
         found = first.estimate
         work = f"{found.workload} of {found.model}" if found is not None else "rates of tokens as given, full power"
-        return f"{work}; used {use} of the time; {joined(held)}; 90 % intervals"
+        return f"{work}; used {use} of the time; {joined(held)}{'; 90 % intervals' if first.drawn is not None else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """Root, range, both sides, notes."""

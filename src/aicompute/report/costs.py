@@ -68,11 +68,14 @@ class CostView(Page):
             found.append(f"{plain(e.rate, 6)} {e.code}/USD{between} {since}")
         if self.tree.how.rent is None and self.tree.units <= 1.0:
             found.append("one unit needs no network to others; --accelerators for more adds it")
+        units, each = self.tree.units, self.tree.accelerators / self.tree.units
+        if abs(units - round(units)) > 1e-9:
+            found.append(f"units of {plain(each)} accelerators are sold whole; the cost is that of a share, {plain(units, 4)} units")
         return tuple(found)
 
     def sheet(self, notes: bool = True) -> Sheet:
         """The page: cost by part, and the tree to the cent with its inputs where it was asked to explain."""
-        blocks: list[Table | Prose] = [self._one(self.tree) if len(self.trees) == 1 else self._several()]
+        blocks: list[Table | Prose] = [self._one(self.tree)] if len(self.trees) == 1 else self._several()
         if len(self.trees) == 1:
             blocks.append(Prose([("", self._sums(self.tree))]))
         if self.explain:
@@ -81,7 +84,12 @@ class CostView(Page):
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         places = ", ".join(tree.site for tree in self.trees)
         title = f"Cost of {self.tree.system_name} ({self.tree.system}), {self._size()}, {places}"
-        return Sheet(title, f"Terms: {self._terms(self.tree)}. 90 % intervals.", blocks)
+        return Sheet(title, f"Terms: {self._all_terms()}.{' 90 % intervals.' if self._drawn else ''}", blocks)
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether there are intervals."""
+        return self.tree.drawn is not None
 
     def _title(self, key: str) -> str:
         return str(self.library.sources().get(key, {}).get("title", key))
@@ -90,6 +98,13 @@ class CostView(Page):
         units = self.tree.units
         count = f"{self.tree.accelerators:,.0f} accelerators"
         return f"1 unit of {count}" if units == 1.0 else f"{plain(units, 4)} units, {count}"
+
+    def _all_terms(self) -> str:
+        """The terms, with the sites where they differ."""
+        sites: dict[str, list[str]] = {}
+        for tree in self.trees:
+            sites.setdefault(self._terms(tree), []).append(tree.site)
+        return next(iter(sites)) if len(sites) == 1 else "; ".join(f"{', '.join(names)}: {terms}" for terms, names in sites.items())
 
     def _terms(self, tree: CostTree) -> str:
         use = percent(float(tree.offer.utilisation))
@@ -122,15 +137,13 @@ class CostView(Page):
                 continue
             token = tree.per_token(node)
             last = node.cost.value * YEAR / (MILLION if large else 1.0) if token is None else token.value * MILLION
-            rows.append(
-                [_indented(way, node), *self._said(node.cost, tree.accelerators / HOUR), _plain(last * self.exchange.rate),
-                 percent(node.cost.value / total)]
-            )  # fmt: skip
+            said = self._said(node.cost, tree.accelerators / HOUR)[: 2 if self._drawn else 1]
+            rows.append([_indented(way, node), *said, _plain(last * self.exchange.rate), percent(node.cost.value / total)])
         unit = f"{code}/M tokens" if tree.tokens_rate else f"{'M ' if large else ''}{code}/year"
-        return Table(["cost", f"{code}/acc./h", "interval", unit, "share"], rows)
+        return Table(["cost", f"{code}/acc./h", *(["interval"] if self._drawn else []), unit, "share"], rows)
 
-    def _several(self) -> Table:
-        """Costs per accelerator-hour by part, a column a site."""
+    def _several(self) -> list[Table | Prose]:
+        """Costs per accelerator-hour by part, a column a site; as many tables as 80 columns ask for."""
         ways = _merged_ways([[way for way, _ in tree.root.walk() if len(way) <= _DEPTH] for tree in self.trees])
         found = [dict(tree.root.walk()) for tree in self.trees]
         rows: list[list[Cell]] = []
@@ -138,12 +151,16 @@ class CostView(Page):
             said = [self._said(nodes[way].cost, tree.accelerators / HOUR) if way in nodes else ("", "")
                     for nodes, tree in zip(found, self.trees, strict=True)]  # fmt: skip
             rows.append([_indented(way, next(nodes[way] for nodes in found if way in nodes)), *(text for text, _ in said)])
-            if not way:
+            if not way and self._drawn:
                 rows.append(["90 % interval", *(interval for _, interval in said)])
         if self.tree.tokens_rate:
             tokens = [self._said(token, 1.0 / MILLION) for tree in self.trees if (token := tree.per_token())]
-            rows += [[f"{self.exchange.code}/M tokens", *(text for text, _ in tokens)], ["90 % interval", *(each for _, each in tokens)]]
-        return Table([f"{self.exchange.code} per accelerator-hour", *(tree.site for tree in self.trees)], rows)
+            rows.append([f"{self.exchange.code}/M tokens", *(text for text, _ in tokens)])
+            if self._drawn:
+                rows.append(["90 % interval", *(each for _, each in tokens)])
+        heads = [f"{self.exchange.code} per accelerator-hour", *(tree.site for tree in self.trees)]
+        widths = [max(len(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
+        return [Table([heads[k] for k in kept], [[row[k] for k in kept] for row in rows]) for kept in _columns_that_fit(widths)]
 
     def _sums(self, tree: CostTree) -> str:
         """What the whole system costs, its capital, power and tokens, in a sentence."""
@@ -231,6 +248,24 @@ class CostView(Page):
                     name = "/".join(way) or "total"
                     found.append([tree.system, tree.site, name, per, record["value"], record["low"], record["high"], record["unit"]])
         return found
+
+
+def _columns_that_fit(widths: Sequence[int], most: int = 80) -> list[list[int]]:
+    """Places of the columns of each table, the first column in all, so that none is wider than a screen.
+
+    Examples
+    --------
+    >>> _columns_that_fit([30, 20, 20, 10]), _columns_that_fit([30, 90])
+    ([[0, 1, 2], [0, 3]], [[0, 1]])
+    """
+    found, width = [[0]], widths[0]
+    for place, each in enumerate(widths[1:], 1):
+        if len(found[-1]) > 1 and width + 2 + each > most:
+            found.append([0])
+            width = widths[0]
+        found[-1].append(place)
+        width += 2 + each
+    return found
 
 
 def _merged_ways(ways: Sequence[Sequence[tuple[str, ...]]]) -> list[tuple[str, ...]]:

@@ -60,7 +60,8 @@ class MakeBuyView(Page):
         shape = f"{plain(a.shape.input_length)} tokens in{cached}, {plain(a.shape.output_length)} out"
         prices = f"prices of {a.date}" if a.date else "last prices"
         use = percent(a.hostings[0].most_use)
-        return Sheet(title, f"Terms: {shape}; {prices}, {self.mode}; a cluster is used {use} of the time at most. 90 % intervals.", blocks)
+        drawn = " 90 % intervals." if a.hostings[0].drawn is not None else ""
+        return Sheet(title, f"Terms: {shape}; {prices}, {self.mode}; a cluster is used {use} of the time at most.{drawn}", blocks)
 
     def _clusters(self) -> Table:
         """What the smallest cluster makes and costs."""

@@ -1,4 +1,4 @@
-"""What answers about money have in common: text, records, rows, what a notebook shows."""
+"""What answers about money, rules and supply have in common: text, records, rows, what a notebook shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Page:
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it, not yet text."""
+        """The answer as ``--format json`` writes it, not yet text; a schema of each command ships."""
         raise NotImplementedError
 
     def rows(self) -> list[list[Cell]]:
@@ -33,7 +33,7 @@ class Page:
         raise NotImplementedError
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Sequence[str]:
         """What a reader should know."""
         return ()
 
@@ -42,10 +42,14 @@ class Page:
         if format == "json":
             return Text(as_json(self.to_dict()))
         if format == "csv":
-            return Text(comma_separated(list(self.columns), self.rows()))
+            return Text(self.csv())
         if format not in (*FORMATS, "html"):
             raise UnknownNameError("format", format, (*FORMATS, "html"))
         return Text(self.sheet(notes).render(format))
+
+    def csv(self) -> str:
+        """The answer as ``--format csv`` writes it."""
+        return comma_separated(list(self.columns), self.rows())
 
     def to_pandas(self) -> Any:
         """A data frame of `rows`; needs the extra ``tables``."""

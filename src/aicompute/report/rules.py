@@ -11,11 +11,11 @@ from aicompute.decide.chips import UNKNOWN, Chip, Span
 from aicompute.decide.regimes import NONE, Standing
 from aicompute.decide.training_rules import Crossing, Run
 from aicompute.errors import UnknownNameError, UsageError
-from aicompute.report.records import SCHEMA, as_json, clean
-from aicompute.report.rules_training import run_blocks, run_record, run_rows
+from aicompute.report.money import Page
+from aicompute.report.records import SCHEMA, clean
+from aicompute.report.rules_training import RUN_COLUMNS, run_blocks, run_record, run_rows
 from aicompute.report.sheet import Prose, Sheet, Table, joined
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell
 from aicompute.specs import Library
 from aicompute.specs.policy_keys import MEASURES
 from aicompute.units import format_si
@@ -30,8 +30,14 @@ _SIDE_BY_SIDE = 3
 """Chips that fit beside each other in 80 columns."""
 
 
+COLUMNS = (
+    "accelerator", "tpp", "tpp_low", "tpp_high", "precision", "bits", "density", "density_low", "density_high", "area [mm^2]",
+    "transfer_rate [GB/s]", "memory_bandwidth [GB/s]", "date", "class", "possible", "reviews",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, repr=False)
-class RulesView:
+class RulesView(Page):
     """What rules say; `answer` is the record behind it, in SI units."""
 
     answer: RulesAnswer
@@ -69,18 +75,8 @@ class RulesView:
             raise UnknownNameError("rule on training", rule, found)
         return found[rule]
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
-
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it."""
+        """The answer by ``rules.schema.json``; the same as ``--format json``."""
         a = self.answer
         found: dict[str, Any] = {"schema": SCHEMA, "notice": DISCLAIMER, "jurisdiction": a.jurisdiction, "date": a.date or None}
         found["accelerators"] = [_chip_record(c, s) for c, s in zip(self.chips, self.answer.standings, strict=True)]
@@ -106,23 +102,16 @@ class RulesView:
             found += _uncertain(self.chips, self.answer.standings)
         return found
 
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
-
-    def _sheet(self, notes: bool = True) -> Sheet:
+    def sheet(self, notes: bool = True) -> Sheet:
+        """The page: chips, systems, a training run, sources."""
         blocks: list[Table | Prose] = []
         if self.chips:
             blocks += self._side_by_side() if len(self.chips) <= _SIDE_BY_SIDE else self._rows()
         if self.answer.systems:
             blocks += self._totals()
         blocks += run_blocks(self.answer)
-        blocks.append(Prose(self._sources(), "Rules and their sources"))
+        if sources := self._sources():
+            blocks.append(Prose(sources, "Rules and their sources"))
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))
         title = "Rules on chips" if self.chips and not self.run else "Rules on a training run" if not self.chips else "Rules"
@@ -146,7 +135,7 @@ class RulesView:
         return [
             Table(heads, rows, "What counts"),
             Table(["on" if self.answer.date else "from", *heads[1:]], stands, f"Class under export control ({self.answer.jurisdiction})"),
-            Prose(_meanings(self.answer.standings), "What the classes mean"),
+            *self._meant(),
         ]
 
     def _rows(self) -> list[Table | Prose]:
@@ -160,7 +149,12 @@ class RulesView:
         ]  # fmt: skip
         heads = ["accelerator", "TPP", "PD", *(day if a.date else day[:7] for day in sorting), f"reviews, {a.dates[-1][:7]}"]
         heading = "Performance (TPP), density (PD), and class from each date on; ~ sources differ, ? not known"
-        return [Table(heads, rows, heading), Prose(_meanings(a.standings), "What the classes mean")]
+        return [Table(heads, rows, heading), *self._meant()]
+
+    def _meant(self) -> list[Prose]:
+        """What the classes mean, where there are any."""
+        lines = _meanings(self.answer.standings)
+        return [Prose(lines, "What the classes mean")] if lines else []
 
     def _totals(self) -> list[Table | Prose]:
         a = self.answer
@@ -173,17 +167,18 @@ class RulesView:
                 blocks.append(Prose([(f"{c.label} ({rule.name}; {state})", f"{limit / 1e6:,.0f} M TPP a country, or {held}")]))
         return blocks
 
-    def _csv(self) -> str:
+    @property
+    def columns(self) -> Sequence[str]:  # type: ignore[override]
+        """Of the rows: of a training run, else of chips."""
+        return RUN_COLUMNS if self.run is not None else COLUMNS
+
+    def rows(self) -> list[list[Cell]]:
         """A row a chip and date, or a row a rule on a training run."""
         if self.run is not None and self.chips:
             raise UsageError("csv holds one table; ask for chips and for a training run one after the other")
         if self.run is not None:
-            return comma_separated(*run_rows(self.run, self.answer.crossings))
-        heads = [
-            "accelerator", "tpp", "tpp_low", "tpp_high", "precision", "bits", "density", "density_low", "density_high", "area [mm^2]",
-            "transfer_rate [GB/s]", "memory_bandwidth [GB/s]", "date", "class", "possible", "reviews",
-        ]  # fmt: skip
-        return comma_separated(heads, [_csv_row(c, s) for c, each in zip(self.chips, self.answer.standings, strict=True) for s in each])
+            return run_rows(self.run, self.answer.crossings)
+        return [_csv_row(c, s) for c, each in zip(self.chips, self.answer.standings, strict=True) for s in each]
 
 
 def _title(known: Mapping[str, Any], source: str) -> str:
@@ -292,7 +287,9 @@ def _uncertain(chips: Sequence[Chip], standings: Sequence[Sequence[Standing]]) -
 
 
 def _span_record(span: Span, scale: float = 1.0) -> dict[str, float] | None:
-    return None if span is UNKNOWN else {"value": span.value / scale, "low": span.low / scale, "high": span.high / scale}
+    if span is UNKNOWN:
+        return None
+    return {name: float(f"{number / scale:.12g}") for name, number in span._asdict().items()}
 
 
 def _chip_record(chip: Chip, standings: Sequence[Standing]) -> dict[str, Any]:
@@ -340,7 +337,7 @@ def _csv_row(chip: Chip, standing: Standing) -> list[Cell]:
 
     record = _standing_record(standing)
     alone: list[Cell] = [
-        None if span is UNKNOWN else span.value / scale
+        None if span is UNKNOWN else float(f"{span.value / scale:.12g}")
         for span, scale in ((chip.area, 1e-6), (chip.transfer_rate, 1e9), (chip.memory_bandwidth, 1e9))
     ]
     reviews = "; ".join(r["label"] for r in record["reviews"])

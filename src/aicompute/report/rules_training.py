@@ -160,15 +160,16 @@ def _crossing_record(c: Crossing, date: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_rows(run: Run, crossings: Sequence[Crossing]) -> tuple[list[str], list[list[Cell]]]:
-    """Headers and a row a rule, for CSV."""
-    heads = [
-        "model", "flop", "flop_low", "flop_high", "rule", "jurisdiction", "threshold_flop", "ratio", "verdict", "effective", "until",
-        "standing",
-    ]  # fmt: skip
-    rows: list[list[Cell]] = [
+RUN_COLUMNS = (
+    "model", "flop", "flop_low", "flop_high", "rule", "jurisdiction", "threshold_flop", "ratio", "verdict", "effective", "until",
+    "standing",
+)  # fmt: skip
+
+
+def run_rows(run: Run, crossings: Sequence[Crossing]) -> list[list[Cell]]:
+    """A row a rule, in the order of `RUN_COLUMNS`."""
+    return [
         [run.name, *run.flop, c.rule.id, c.rule.jurisdiction, c.threshold, c.ratio, c.verdict, c.rule.effective, c.rule.until,
          c.rule.standing]
         for c in crossings
     ]  # fmt: skip
-    return heads, rows

@@ -7,15 +7,15 @@ from typing import Any
 
 from aicompute.decide.supply import Concentration, Exposure
 from aicompute.errors import UnknownNameError
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.money import Page
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table, joined
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell
 from aicompute.units import plain
 
 
 @dataclass(frozen=True, repr=False)
-class SupplyView:
+class SupplyView(Page):
     """Who a fleet depends on; `exposure` is the record behind it."""
 
     exposure: Exposure
@@ -27,19 +27,10 @@ class SupplyView:
             raise UnknownNameError("step of the supply", step, found)
         return found[step]
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            heads = ["step", "holder", "alone", "even", "touched", "herfindahl", "herfindahl_most"]
-            return Text(comma_separated(heads, self._rows(plain_numbers=True)))
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
+    columns = ("step", "holder", "alone", "even", "touched", "herfindahl", "herfindahl_most")
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as ``--format json`` writes it."""
+        """The answer by ``supply.schema.json``; the same as ``--format json``."""
         e = self.exposure
         found: dict[str, Any] = clean({
             "schema": SCHEMA,
@@ -74,30 +65,24 @@ class SupplyView:
             found.append(f"From memory, not from a page that was read: {joined(recalled)}.")
         return found + [f"{i.accelerator}: {i.made.notes}." for i in e.items if i.made.notes]
 
-    def __str__(self) -> str:
-        return self._sheet().render()
+    def rows(self) -> list[list[Cell]]:
+        """A row a holder, in the order of `columns`."""
+        return [
+            [step.step, h.id, h.alone, h.even, h.touched, step.index, step.index_most] for step in self.exposure.steps for h in step.holders
+        ]
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
-
-    def _rows(self, plain_numbers: bool = False) -> list[list[Cell]]:
+    def _shown(self) -> list[list[Cell]]:
         """A row a holder, under its step."""
         rows: list[list[Cell]] = []
         for step in self.exposure.steps:
+            index = f"{step.index:.2f}" + (f" to {step.index_most:.2f}" if step.index_most - step.index > 0.005 else "")
             for number, h in enumerate(step.holders):
-                shares: list[Cell] = [h.alone, h.even, h.touched]
-                if plain_numbers:
-                    rows.append([step.step, h.id, *shares, step.index, step.index_most])
-                    continue
-                index = f"{step.index:.2f}" + (f" to {step.index_most:.2f}" if step.index_most - step.index > 0.005 else "")
-                rows.append([step.step if not number else "", h.name, *(f"{share:.0%}" for share in (h.alone, h.even, h.touched)),
-                             index if not number else ""])  # fmt: skip
+                heads = ("", "") if number else (step.step, index)
+                rows.append([heads[0], h.name, *(f"{share:.0%}" for share in (h.alone, h.even, h.touched)), heads[1]])
         return rows
 
-    def _sheet(self, notes: bool = True) -> Sheet:
+    def sheet(self, notes: bool = True) -> Sheet:
+        """The page: the fleet, and on whom it depends."""
         e = self.exposure
         fleet: list[list[Cell]] = [
             [i.system, f"{i.units:g}", f"{plain(i.capital / 1e6)} M USD", f"{i.capital / e.capital:.0%}", i.accelerator, i.made.process]
@@ -106,7 +91,7 @@ class SupplyView:
         share = f"{e.accelerator_share:.0%} of the capital"
         blocks: list[Table | Prose] = [
             Table(["system", "units", "capital", "share", "accelerator", "process"], fleet, "The fleet"),
-            Table(["step", "who", "alone", "even", "touched", "HHI"], self._rows(), f"On whom the accelerators depend ({share})"),
+            Table(["step", "who", "alone", "even", "touched", "HHI"], self._shown(), f"On whom the accelerators depend ({share})"),
         ]
         if notes:
             blocks.append(Prose([("", f"- {note}") for note in self.notes], "Notes"))

@@ -144,7 +144,8 @@ def tornado(found: Sequence[Driver], base: float, names: Names) -> Section | Non
     drawn = picture("drivers-bars", "What moves the ratio of costs", finding, lambda width: bars.tornado(found, base, width))
     headers = ["value", "low", "high", "ratio at low", "ratio at high", "kind"]
     reading = (
-        f"Cost of a token on {names[0]} over that on {names[1]}, one value at a time: hollow at the low end, filled at the high."
+        f"Cost of a token on {names[0]} over that on {names[1]}, one value at a time, at the plans that were chosen: hollow at the low "
+        "end, filled at the high. The numbers are those of aicompute sensitivity."
     )
     numbers = table("Values and what they move", headers, rows)
     return Section("drivers", "What drives the verdict?", finding, drawn, numbers, reading)
