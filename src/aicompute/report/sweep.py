@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import METRICS
 from aicompute.report.frames import pandas_module
-from aicompute.report.numbers import display_of
+from aicompute.report.numbers import display_of, scale_of
 from aicompute.report.records import SCHEMA, as_json, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.text import FORMATS, Cell, comma_separated
@@ -102,7 +102,8 @@ class SweepView:
         best = self._best()
         if length(best):
             blocks += _best_blocks(best, a)
-        said = [("", f"{p.points:,} points" + (f", {p.found:,} found now" if p.found < p.points else "") + f", {p.feasible:,} feasible")]
+        now = f", {p.found:,} found now" if p.found < p.points else ""
+        said = [("", f"{p.points:,} points{now}, {p.feasible:,} feasible{' of these' if now and a.design.top is not None else ''}")]
         if p.seconds > 0.0 and p.found:
             said.append(("", f"{p.seconds:.2f} s, {_rate(p.found / p.seconds)} rows/s"))
         table = a.table
@@ -140,12 +141,12 @@ def _best_blocks(best: dict[str, Any], a: Swept) -> list[Table | Prose]:
     common = [name for name in names if len(set(cells[name])) == 1] if len(names) > WIDE else []
     names = [name for name in names if name not in common]
     headers = [label + (f" [{units[name]}]" if units.get(name) else "") for name, label in labels.items() if name not in common]
-    for name in metrics:
-        scale = display_of(name).scales[-1]
+    scales = {name: scale_of(display_of(name).scales, [float(best[name][k]) for k in shown]) for name in metrics}
+    for name, scale in scales.items():
         headers.append(_SHORT.get(name, display_of(name).label) + (f" [{scale[1]}]" if scale[1] else ""))
     rows: list[list[Cell]] = []
     for k in shown:
-        numbers = [plain(float(best[name][k]) / display_of(name).scales[-1][0]) for name in metrics]
+        numbers = [plain(float(best[name][k]) / scales[name][0]) for name in metrics]
         rows.append([*(cells[name][k] for name in names), *numbers])
     way = "most" if METRICS[a.design.objective][2] == "more" else "least"
     found: list[Table | Prose] = [Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")]
