@@ -16,7 +16,8 @@ from aicompute.search import best
 from aicompute.sweep.run import runner
 
 TRAINED = ("search", "dgx-h100", "--workload", "training", "--model", "llama-3.1-70b", "--accelerators", "64", "--global-batch", "128")
-ONE_PLAN = {"tp": 8, "pp": 1, "cp": 1, "ep": 1, "etp": 1, "chunks": 1, "micro_batch": 1, "zero": 1, "recompute": "selective", "sequence_parallel": 1}
+ONES = dict.fromkeys(("pp", "cp", "ep", "etp", "chunks", "micro_batch", "zero", "sequence_parallel"), 1)
+ONE_PLAN = {**ONES, "tp": 8, "recompute": "selective"}
 GRID = """[sweep]
 system = "gb200-nvl72"
 workload = "decode"
@@ -102,7 +103,8 @@ def test_without_draws_there_is_no_interval():
     view = ac.sensitivity("gb200-nvl72", workload=ac.decode(), metrics="tpot", finite=False, samples=0)
     assert view.interval() is None
     record = json.loads(view.table("json"))
-    assert record["samples"] == 0 and record["intervals"] == {}
+    assert record["samples"] == 0
+    assert record["intervals"] == {}
     assert " ms" in view.table()
     assert "samples = -1" in told("sensitivity", "gb200-nvl72", "--samples", "-1")
 

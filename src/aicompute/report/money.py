@@ -8,10 +8,10 @@ from typing import Any
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
 from aicompute.report.frames import pandas_module
+from aicompute.report.printed import Text
 from aicompute.report.records import as_json
 from aicompute.report.sheet import Sheet
 from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
 
 
 class Page:

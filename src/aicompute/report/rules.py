@@ -11,11 +11,11 @@ from aicompute.decide.chips import UNKNOWN, Chip, Span
 from aicompute.decide.regimes import NONE, Standing
 from aicompute.decide.training_rules import Crossing, Run
 from aicompute.errors import UnknownNameError, UsageError
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.rules_training import run_blocks, run_record, run_rows
 from aicompute.report.sheet import Prose, Sheet, Table, joined
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.specs import Library
 from aicompute.specs.policy_keys import MEASURES
 from aicompute.units import format_si
@@ -31,7 +31,7 @@ _SIDE_BY_SIDE = 3
 
 
 @dataclass(frozen=True, repr=False)
-class RulesView:
+class RulesView(Printed):
     """What rules say; `answer` is the record behind it, in SI units."""
 
     answer: RulesAnswer
@@ -69,16 +69,6 @@ class RulesView:
             raise UnknownNameError("rule on training", rule, found)
         return found[rule]
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
-
     def to_dict(self) -> dict[str, Any]:
         """The answer as ``--format json`` writes it."""
         a = self.answer
@@ -105,15 +95,6 @@ class RulesView:
             found.append(f"The newest rule on chips in the specs is of {last}.")
             found += _uncertain(self.chips, self.answer.standings)
         return found
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
     def _sheet(self, notes: bool = True) -> Sheet:
         blocks: list[Table | Prose] = []

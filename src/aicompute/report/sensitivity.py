@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from aicompute.errors import AicomputeError, UnknownNameError
+from aicompute.errors import AicomputeError
 from aicompute.estimate.result import METRICS, Metric, Ratio, ratio
 from aicompute.report.front import STYLE, check_target
 from aicompute.report.numbers import chance_text, display_of, scale_of
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.svg import NAMESPACE, element, label, shortened
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.search.sensitivity import Sensitivities, Sensitivity
 from aicompute.units import format_si, plain, si_unit
 
@@ -26,7 +26,7 @@ SHOWN = 15
 
 
 @dataclass(frozen=True, repr=False)
-class SensitivityView:
+class SensitivityView(Printed):
     """Sensitivities; `answer` is the record behind it."""
 
     answer: Sensitivities
@@ -39,13 +39,14 @@ class SensitivityView:
         return self.answer.draw(self.samples) if self.samples else ()
 
     def interval(self, metric: str | None = None) -> Ratio | None:
-        """A metric (the first) of the system, or its ratio, between the bounds of nine draws in ten, and the probability that the first is
-        better; None where there are no draws, or no ratio.
+        """A metric (the first) between the bounds of nine draws in ten, of two systems their ratio and the chance that the first is better.
+
+        None where there are no draws, or no ratio.
         """
         name = metric or self.metric
         found = [own[name] for own in self._drawn if name in own]
         if len(found) == 2:
-            return ratio(*found, METRICS[name][2])
+            return ratio(found[0], found[1], METRICS[name][2])
         return Ratio(found[0].value, found[0].low, found[0].high, math.nan) if len(found) == 1 and len(self._drawn) == 1 else None
 
     @property
@@ -64,16 +65,6 @@ class SensitivityView:
     def __iter__(self) -> Iterator[Sensitivity]:
         """Every spec value that was read."""
         return iter(self.answer.found)
-
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """As text: ``table`` and ``markdown`` show the largest, ``csv`` and ``json`` all."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet().render(format))
 
     def to_dict(self) -> dict[str, Any]:
         """Every value with all its sensitivities, as JSON has it."""
@@ -130,7 +121,7 @@ class SensitivityView:
         ]
         return comma_separated(["address", "metric", "value", "low", "high", "unit", *parts], rows)
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         a, metric = self.answer, self.metric
         largest = [one for one in a.by(metric) if abs(one.elasticity[metric]) >= 5e-4][: self.top]
         rows: list[list[Cell]] = []
@@ -164,15 +155,6 @@ class SensitivityView:
         sure = chance_text(between.probability)
         draws = f"{self.samples:,} draws of all values, what both read drawn once for both"
         return f"{first} beats {second} in {display_of(self.metric).label} with a probability of {sure} ({draws})."
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _heading(a: Sensitivities, metric: str, between: Ratio | None) -> str:

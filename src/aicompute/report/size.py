@@ -13,10 +13,10 @@ from aicompute.decide.size import Option
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
 from aicompute.report.numbers import scale_of, spread, value_text
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.units import plain
 
 SHOWN = 12
@@ -27,7 +27,7 @@ _USES = {"serve": "Serving", "train": "Training"}
 
 
 @dataclass(frozen=True, repr=False)
-class SizeView:
+class SizeView(Printed):
     """A sizing; `answer` is the record behind it, in SI units; None where the fastest under a ceiling were asked for."""
 
     answer: Sizing | None
@@ -61,16 +61,6 @@ class SizeView:
         if name not in found:
             raise UnknownNameError("mark", name, found)
         return found[name]
-
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """As text: ``table`` and ``markdown`` show the first and the marked, ``csv`` and ``json`` all."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
 
     def to_dict(self) -> dict[str, Any]:
         """All options, marks, pairs and refusals, as JSON has them."""
@@ -108,15 +98,6 @@ class SizeView:
             blocks.append(_pairs_table(self.answer))
         blocks.append(Prose(_notes(_refusals(self.answer) if notes else [])))
         return Sheet(_title(self), _terms(self), blocks)
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _once(options: Sequence[Option]) -> list[Option]:

@@ -7,15 +7,15 @@ from typing import Any
 
 from aicompute.decide.supply import Concentration, Exposure
 from aicompute.errors import UnknownNameError
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table, joined
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.units import plain
 
 
 @dataclass(frozen=True, repr=False)
-class SupplyView:
+class SupplyView(Printed):
     """Who a fleet depends on; `exposure` is the record behind it."""
 
     exposure: Exposure
@@ -27,16 +27,10 @@ class SupplyView:
             raise UnknownNameError("step of the supply", step, found)
         return found[step]
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            heads = ["step", "holder", "alone", "even", "touched", "herfindahl", "herfindahl_most"]
-            return Text(comma_separated(heads, self._rows(plain_numbers=True)))
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
+    def _csv(self) -> str:
+        """A row a holder of each step."""
+        heads = ["step", "holder", "alone", "even", "touched", "herfindahl", "herfindahl_most"]
+        return comma_separated(heads, self._rows(plain_numbers=True))
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as ``--format json`` writes it."""
@@ -73,15 +67,6 @@ class SupplyView:
         if recalled:
             found.append(f"From memory, not from a page that was read: {joined(recalled)}.")
         return found + [f"{i.accelerator}: {i.made.notes}." for i in e.items if i.made.notes]
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
     def _rows(self, plain_numbers: bool = False) -> list[list[Cell]]:
         """A row a holder, under its step."""

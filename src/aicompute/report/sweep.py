@@ -14,10 +14,10 @@ from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import METRICS
 from aicompute.report.frames import pandas_module
 from aicompute.report.numbers import display_of, scale_of
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.sweep.design import column_of
 from aicompute.sweep.sweep import Swept
 from aicompute.sweep.table import Words, length
@@ -31,7 +31,7 @@ _SHORT = {"tokens_per_s_per_accelerator": "tok/s/acc", "cost_per_token": "cost"}
 
 
 @dataclass(frozen=True, repr=False)
-class SweepView:
+class SweepView(Printed):
     """A sweep; `answer` is the record behind it. Columns are in SI units."""
 
     answer: Swept
@@ -60,16 +60,6 @@ class SweepView:
             return pandas.read_parquet(self.answer.folder)
         return pandas.DataFrame({name: self[name] for name in self.columns})
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` and ``markdown`` show the best rows, ``csv`` all, ``json`` counts and the best rows."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet().render(format))
-
     def to_dict(self) -> dict[str, Any]:
         """Counts, where the rows are, and the best of them, as JSON has it."""
         a, p = self.answer, self.answer.progress
@@ -96,7 +86,7 @@ class SweepView:
         columns: list[Sequence[Cell]] = [column.tolist() for column in table.values()]
         return comma_separated(headers, [list(row) for row in zip(*columns, strict=True)])
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         a, p = self.answer, self.answer.progress
         blocks: list[Table | Prose] = []
         best = self._best()
@@ -117,15 +107,6 @@ class SweepView:
         fixed = ", ".join(f"{name} {value}" for name, value in {**a.design.fixed, **a.design.plan}.items())
         names = ", ".join(" with ".join(axis.names) for axis in a.design.axes)
         return Sheet(f"Sweep over {names}", f"Fixed: {fixed}." if fixed else "", [*blocks, Prose(said)])
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _best_blocks(best: dict[str, Any], a: Swept) -> list[Table | Prose]:
