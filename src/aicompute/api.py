@@ -228,8 +228,11 @@ def search(
     from aicompute.search.terms import Terms
     from aicompute.workload_grid import one_workload
 
+    draws = samples_of(samples)
     lib = changed(_library(specs, library), set)
     work = one_workload(workload)
+    if plan and plan.get("vpp") is not None and plan.get("chunks") is not None:
+        raise UsageError("plan: vpp and chunks are the same; give one of them")
     axes = {("chunks" if name == "vpp" else name): value for name, value in (plan or {}).items() if value is not None}
     word, words = precisions_of(precision, axes.pop("precision", None))
     check_axes(axes, work)
@@ -251,7 +254,7 @@ def search(
         drafts=() if drafts is None else (drafts_of(drafts),),
     )
     answer = search_plans(lib, system, model or (TRAINED if work.is_training else SERVED), work, terms, watch)
-    return SearchView(answer, samples_of(samples))
+    return SearchView(answer, draws)
 
 
 def report(

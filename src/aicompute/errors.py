@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -54,13 +54,26 @@ class UnknownNameError(UsageError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         self.name = name
+        known = list(known)
         self.nearest = nearest(name, known)
-        hint = f"; did you mean {' or '.join(repr(n) for n in self.nearest)}?" if self.nearest else ""
+        hint = f"; did you mean {' or '.join(repr(n) for n in self.nearest)}?" if self.nearest else _choice(known)
         super().__init__(f"unknown {what} {name!r}{hint}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to other processes, as libraries that hold one do: its ``args`` are not those of the constructor."""
         return type(self).__new__, (type(self), *self.args), vars(self)
+
+
+MANY = 24
+"""Names above which a message does not list them all."""
+
+
+def _choice(known: Sequence[str]) -> str:
+    """What is allowed where nothing is near, as far as it can be read."""
+    if not known:
+        return ""
+    more = f" and {len(known) - MANY:,} more" if len(known) > MANY else ""
+    return f"; there {'are' if len(known) > 1 else 'is'} {', '.join(map(str, known[:MANY]))}{more}"
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aicompute.arguments import accelerators_of, drafts_of, plan_of, rent_of, share_of
+from aicompute.arguments import accelerators_of, drafts_of, plan_of, rent_of, samples_of, share_of
 from aicompute.errors import UsageError
 from aicompute.estimate.workload import Workload
 from aicompute.question import SERVED, TRAINED, Folders, changed, library_of
@@ -158,6 +158,7 @@ def sensitivity(
     workload: Workload | str | None = None,
     metrics: str | Sequence[str] = (),
     finite: bool = True,
+    samples: int = 400,
     plan: Mapping[str, Any] | None = None,
     site: str | None = None,
     stack: str | None = None,
@@ -177,6 +178,8 @@ def sensitivity(
     systems : str or list   One system, or two: then of the ratio of the first to the second.
     metrics : str or list   Default: all of the scenario.
     finite : bool           Halve and double what is counted (domain sizes, devices, limits) too, each with the plan that is then best.
+    samples : int           Draws behind the interval, and behind the probability that one system is better, found when they are asked for;
+                            both systems share them. 0: none.
     model, workload, plan, site, stack, precision, utilisation, accelerators, drafts, rent, specs, set, library   As of `compare`.
 
     Returns
@@ -201,6 +204,7 @@ def sensitivity(
     from aicompute.search.conditions import metric_named
     from aicompute.search.sensitivity import sensitivities
 
+    draws = samples_of(samples)
     lib = changed(library_of(specs, library), set)
     work = one_workload(workload)
     options = Options(
@@ -216,4 +220,5 @@ def sensitivity(
     )
     named = [metric_named(name, METRICS)[0] for name in ([metrics] if isinstance(metrics, str) else metrics)]
     names = [systems] if isinstance(systems, str) else list(systems)
-    return SensitivityView(sensitivities(lib, names, model or (TRAINED if work.is_training else SERVED), work, options, named, finite))
+    found = sensitivities(lib, names, model or (TRAINED if work.is_training else SERVED), work, options, named, finite)
+    return SensitivityView(found, samples=draws)

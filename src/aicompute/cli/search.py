@@ -74,11 +74,11 @@ def command(
     if plot is not None:
         check_target(plot)
         if not pareto:
-            raise UsageError("--plot needs --pareto: two or three metrics, such as tokens_per_s_per_accelerator,memory_share")
+            raise UsageError("--plot needs --pareto: two or three metrics, such as tokens_per_s_per_accelerator,energy_per_token")
     if isinstance(scenario["site"], list):
         raise UsageError("search takes one --site; compare takes several")
     terms = {name: value for name, value in scenario.items() if name != "plan"}
-    plan = {**(scenario["plan"] or {}), **_axes(axes)}
+    plan = _joined(scenario["plan"] or {}, _axes(axes))
     view = api.search(
         system, **terms, objective=objective, where=where, top=top, pareto=pareto, plan=plan, full=full, large=yes, library=library,
         watch=_progress() if sys.stderr.isatty() else None,
@@ -94,13 +94,26 @@ def command(
 
 def _axes(given: Sequence[str]) -> dict[str, str]:
     """The ``NAME=V,V`` texts of ``--axis``."""
-    found = {}
+    found: dict[str, str] = {}
     for text in given:
         name, equals, values = text.partition("=")
-        if not equals or not name.strip() or not values.strip():
+        if not equals or not name.strip() or not all(map(str.strip, values.split(","))):
             raise UsageError(f"--axis {text!r} is not NAME=V,V; for example --axis zero=1,2,3")
-        found[name.strip().replace("-", "_")] = values
+        key = name.strip().replace("-", "_")
+        key = "chunks" if key == "vpp" else key
+        if key in found:
+            raise UsageError(f"--axis {key} is given twice; give all its values at once, such as --axis {key}={found[key]},{values}")
+        found[key] = values
     return found
+
+
+def _joined(plan: Mapping[str, Any], axes: Mapping[str, str]) -> dict[str, Any]:
+    """Values of axes from options of their own and from ``--axis``; none may have both."""
+    twice = [name for name in plan if ("chunks" if name == "vpp" else name) in axes]
+    if twice:
+        said = " and ".join(f"--{name.replace('_', '-')}" for name in twice)
+        raise UsageError(f"{said}: also given with --axis; give one of the two")
+    return {**plan, **axes}
 
 
 def _progress() -> Callable[[Found], None]:

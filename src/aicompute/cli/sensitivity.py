@@ -41,6 +41,8 @@ def command(
 ) -> None:
     """Show how a metric of SYSTEM moves with every spec value that it reads; of two systems, how their ratio moves.
 
+    The interval comes from --samples draws of all values; two systems share them, and the probability that the first is better is said.
+
     \b
     aicompute sensitivity gb200-nvl72 --workload decode --tpot '50 ms'
     aicompute sensitivity cloudmatrix-384 gb200-nvl72 --metric cost_per_million_tokens --plot tornado.svg
@@ -52,8 +54,7 @@ def command(
         check_target(plot)
     if isinstance(scenario["site"], list):
         raise UsageError("sensitivity takes one --site; compare takes several")
-    terms = {name: value for name, value in scenario.items() if name != "samples"}
-    view = replace(studies.sensitivity(systems, **terms, metrics=metrics, finite=not no_finite, library=library), top=top)
+    view = replace(studies.sensitivity(systems, **scenario, metrics=metrics, finite=not no_finite, library=library), top=top)
     click.echo(view.table(format))
     if plot is not None:
         click.echo(f"wrote {view.plot(plot)}", err=True)

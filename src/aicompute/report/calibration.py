@@ -15,9 +15,9 @@ from aicompute.evidence.free import Vector
 from aicompute.evidence.own import DRIFTS, Calibrated, Change, Errors
 from aicompute.evidence.own_rows import reasons
 from aicompute.report import text
+from aicompute.report.printed import Text
 from aicompute.report.text import Cell
 from aicompute.report.validation import LABELS, percent
-from aicompute.report.views import Text
 from aicompute.specs import Library
 
 SCHEMA = 1

@@ -15,10 +15,11 @@ from aicompute.estimate.result import METRICS, Comparison, Estimate
 from aicompute.report.comparison import known_metrics, labelled
 from aicompute.report.frames import BOUNDS, Bound, attributes_of, bounds_of, metric_name, pandas_module, xarray_module
 from aicompute.report.numbers import display_of, metric_text, scale_of
+from aicompute.report.printed import Text
 from aicompute.report.records import comparisons_record
 from aicompute.report.sheet import Sheet, Table
 from aicompute.report.text import WIDTH, Cell, columns_of, render, shown
-from aicompute.report.views import EstimateView, Text, View
+from aicompute.report.views import EstimateView, View
 from aicompute.specs import Library
 
 SHOWN = ("tokens_per_s_per_accelerator", "tokens_per_s", "tpot", "ttft", "step_time", "energy_per_token", "cost_per_token")

@@ -12,7 +12,7 @@ from typing import Any
 from aicompute.evidence.judge import Figures, Judgement, Limit, figures, grouped
 from aicompute.report import plot, validation
 from aicompute.report.frames import pandas_module
-from aicompute.report.views import Text
+from aicompute.report.printed import Text
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
 from aicompute.report.frames import pandas_module
-from aicompute.report.records import as_json
+from aicompute.report.printed import Printed
 from aicompute.report.sheet import Sheet
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 
 
-class Page:
+class Page(Printed):
     """An answer as people and programs read it; what it says is in its parts."""
 
     columns: Sequence[str] = ()
@@ -37,15 +35,11 @@ class Page:
         """What a reader should know."""
         return ()
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self.csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self.sheet(notes).render(format))
+    def _sheet(self, notes: bool = True) -> Sheet:
+        return self.sheet(notes)
+
+    def _csv(self) -> str:
+        return self.csv()
 
     def csv(self) -> str:
         """The answer as ``--format csv`` writes it."""
@@ -54,14 +48,6 @@ class Page:
     def to_pandas(self) -> Any:
         """A data frame of `rows`; needs the extra ``tables``."""
         return pandas_module().DataFrame(self.rows(), columns=list(self.columns))
-
-    def __str__(self) -> str:
-        return self.sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.sheet().render("html")
 
 
 def record_of(metric: Metric | None, unit: str, size: float = 1.0) -> dict[str, Any] | None:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aicompute.errors import UnknownNameError, UsageError
+from aicompute.errors import UsageError
 from aicompute.estimate.result import METRICS
 from aicompute.report.front import check_target, drawing
 from aicompute.report.numbers import better_of, display_of, scale_of
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.text import FORMATS, WIDTH, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import WIDTH, Cell, comma_separated
 from aicompute.search.conditions import metric_named
 from aicompute.search.plans import Answer, FoundPlan
 from aicompute.units import plain
@@ -51,7 +51,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, repr=False)
-class SearchView:
+class SearchView(Printed):
     """Best plans, counts, and the front of a search; `answer` is the record behind it, in SI units."""
 
     answer: Answer
@@ -108,16 +108,6 @@ class SearchView:
     def __iter__(self) -> Iterator[FoundPlan]:
         """The best plans, best first."""
         return iter(self.answer.plans)
-
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
 
     def to_dict(self) -> dict[str, Any]:
         """The answer by ``search.schema.json``; the same as ``--format json``."""
@@ -201,15 +191,6 @@ class SearchView:
         lines += [("", f"- {note}") for note in a.notes] if notes else []
         blocks.append(Prose(lines))
         return Sheet(_title(a), _terms(a), blocks)
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _also(a: Answer) -> list[str]:

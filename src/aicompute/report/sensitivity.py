@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from aicompute.errors import AicomputeError, UnknownNameError
+from aicompute.errors import AicomputeError
+from aicompute.estimate.result import METRICS, Metric, Ratio, ratio
 from aicompute.report.front import STYLE, check_target
-from aicompute.report.numbers import display_of
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.numbers import chance_text, display_of, scale_of
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.svg import NAMESPACE, element, label, shortened
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.search.sensitivity import Sensitivities, Sensitivity
 from aicompute.units import format_si, plain, si_unit
 
@@ -23,11 +26,28 @@ SHOWN = 15
 
 
 @dataclass(frozen=True, repr=False)
-class SensitivityView:
+class SensitivityView(Printed):
     """Sensitivities; `answer` is the record behind it."""
 
     answer: Sensitivities
     top: int = SHOWN
+    samples: int = 400
+    """Draws behind the intervals."""
+
+    @cached_property
+    def _drawn(self) -> tuple[dict[str, Metric], ...]:
+        return self.answer.draw(self.samples) if self.samples else ()
+
+    def interval(self, metric: str | None = None) -> Ratio | None:
+        """A metric (the first) between the bounds of nine draws in ten, of two systems their ratio and the chance that the first is better.
+
+        None where there are no draws, or no ratio.
+        """
+        name = metric or self.metric
+        found = [own[name] for own in self._drawn if name in own]
+        if len(found) == 2:
+            return ratio(found[0], found[1], METRICS[name][2])
+        return Ratio(found[0].value, found[0].low, found[0].high, math.nan) if len(found) == 1 and len(self._drawn) == 1 else None
 
     @property
     def metric(self) -> str:
@@ -45,16 +65,6 @@ class SensitivityView:
     def __iter__(self) -> Iterator[Sensitivity]:
         """Every spec value that was read."""
         return iter(self.answer.found)
-
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """As text: ``table`` and ``markdown`` show the largest, ``csv`` and ``json`` all."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet().render(format))
 
     def to_dict(self) -> dict[str, Any]:
         """Every value with all its sensitivities, as JSON has it."""
@@ -74,10 +84,20 @@ class SensitivityView:
             "schema": SCHEMA, "systems": list(a.systems), "scenario": dict(a.scenario),
             "units": {names[name]: display_of(name).unit if len(a.systems) == 1 else "1" for name in a.metrics},
             "metrics": {names[name]: value / display_of(name).size if len(a.systems) == 1 else value for name, value in a.metrics.items()},
-            "sensitivities": found,
+            "samples": self.samples, "intervals": self._intervals(names), "sensitivities": found,
         }  # fmt: skip
         cleaned: dict[str, Any] = clean(record)
         return cleaned
+
+    def _intervals(self, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        """Bounds of every metric in the unit beside it, of two systems with the probability that the first is better."""
+        found = {}
+        for name, key in names.items():
+            between, size = self.interval(name), display_of(name).size if len(self.answer.systems) == 1 else 1.0
+            if between is not None:
+                found[key] = {"low": between.low / size, "high": between.high / size}
+                found[key] |= {"probability": between.probability} if len(self.answer.systems) == 2 and METRICS[name][2] else {}
+        return found
 
     def plot(self, path: str | Path) -> Path:
         """Draw the tornado, ``.svg``: what the range of each value makes of the metric."""
@@ -101,14 +121,14 @@ class SensitivityView:
         ]
         return comma_separated(["address", "metric", "value", "low", "high", "unit", *parts], rows)
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         a, metric = self.answer, self.metric
         largest = [one for one in a.by(metric) if abs(one.elasticity[metric]) >= 5e-4][: self.top]
         rows: list[list[Cell]] = []
         for one in largest:
             ends = [_percent(part[metric]) for part in (one.at_low, one.at_high)]
             rows.append([one.name, _value(one), f"{one.elasticity[metric]:+.2f}", *ends])
-        blocks: list[Table | Prose] = [Table(["value", "is", "elast.", "at low", "at high"], rows, _heading(a, metric))]
+        blocks: list[Table | Prose] = [Table(["value", "is", "elast.", "at low", "at high"], rows, _heading(a, metric, self.interval()))]
         counted = [one for one in a.found if max(map(abs, (*_of(one.halved, metric), *_of(one.doubled, metric), 0.0))) >= 5e-4]
         if counted:
             cells: list[list[Cell]] = []
@@ -120,25 +140,30 @@ class SensitivityView:
         said = f"{len(a.found)} spec values are read" + (f"; {rest} more matter less than these" if rest > 0 else "")
         note = "Elasticity: percent of the metric for a percent of the value, at the plan chosen. Low and high: ends of the value's range."
         blocks.append(Prose([("", f"{note} {said}.")]))
+        chance = self._chance()
+        blocks += [Prose([("", chance)])] if chance else []
         scenario = {name: " and ".join(map(str, value)) if isinstance(value, list) else value for name, value in a.scenario.items()}
         terms = f"Terms: {scenario['model']}, {scenario['workload']}; stack {scenario['stack']}, site {scenario['site']}."
         return Sheet(f"What {display_of(metric).label} depends on: {' over '.join(a.systems)}", terms, blocks)
 
-    def __str__(self) -> str:
-        return self._sheet().render()
+    def _chance(self) -> str:
+        """How sure it is that the first system is better."""
+        between = self.interval() if len(self.answer.systems) == 2 else None
+        if between is None or math.isnan(between.probability):
+            return ""
+        first, second = self.answer.systems
+        sure = chance_text(between.probability)
+        draws = f"{self.samples:,} draws of all values, what both read drawn once for both"
+        return f"{first} beats {second} in {display_of(self.metric).label} with a probability of {sure} ({draws})."
 
-    __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
-
-
-def _heading(a: Sensitivities, metric: str) -> str:
+def _heading(a: Sensitivities, metric: str, between: Ratio | None) -> str:
+    size, unit = (1.0, "") if len(a.systems) == 2 else scale_of(display_of(metric).scales, [a.metrics[metric]])
+    ends = f" ({plain(between.low / size)}-{plain(between.high / size)})" if between is not None and between.low < between.high else ""
+    said = f"{plain(a.metrics[metric] / size)}{ends} {unit}".rstrip()
     if len(a.systems) == 2:
-        return f"{display_of(metric).label} of {a.systems[0]} over that of {a.systems[1]}: {plain(a.metrics[metric])}"
-    size, unit = display_of(metric).scales[-1]
-    return f"{display_of(metric).label}: {plain(a.metrics[metric] / size)} {unit}".rstrip()
+        return f"{display_of(metric).label} of {a.systems[0]} over that of {a.systems[1]}: {said}"
+    return f"{display_of(metric).label}: {said}"
 
 
 def _value(one: Sensitivity) -> str:

@@ -14,11 +14,11 @@ from aicompute.decide.relax import few
 from aicompute.decide.size import Option
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
 from aicompute.report.size_tables import MONTH, YEAR, Money, blocks_of, fastest_blocks, pairs_table, time_text, verdict
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.units import plain
 
 SHOWN = 12
@@ -26,7 +26,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True, repr=False)
-class SizeView:
+class SizeView(Printed):
     """A sizing; `answer` is the record behind it, in SI units; None where the fastest under a ceiling were asked for."""
 
     answer: Sizing | None
@@ -65,16 +65,6 @@ class SizeView:
             raise UnknownNameError("mark", name, found)
         return found[name]
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """As text: ``table`` and ``markdown`` show the first and the marked, ``csv`` and ``json`` all."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
-
     def to_dict(self) -> dict[str, Any]:
         """All options, marks, pairs and refusals, as JSON has them."""
         a = self.answer
@@ -105,15 +95,6 @@ class SizeView:
             blocks += [pairs_table(a, money)] if a.pairs else []
         blocks.append(Prose(_notes(self, money, _refusals(a) if notes and a is not None else [])))
         return Sheet(_title(self), _terms(self), blocks)
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _title(view: SizeView) -> str:

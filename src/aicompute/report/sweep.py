@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import METRICS
 from aicompute.report.frames import pandas_module
-from aicompute.report.numbers import display_of
-from aicompute.report.records import SCHEMA, as_json, clean
+from aicompute.report.numbers import display_of, scale_of
+from aicompute.report.printed import Printed
+from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.text import FORMATS, Cell, comma_separated
-from aicompute.report.views import Text
+from aicompute.report.text import Cell, comma_separated
 from aicompute.sweep.design import column_of
 from aicompute.sweep.sweep import Swept
 from aicompute.sweep.table import Words, length
@@ -31,7 +31,7 @@ _SHORT = {"tokens_per_s_per_accelerator": "tok/s/acc", "cost_per_token": "cost"}
 
 
 @dataclass(frozen=True, repr=False)
-class SweepView:
+class SweepView(Printed):
     """A sweep; `answer` is the record behind it. Columns are in SI units."""
 
     answer: Swept
@@ -60,16 +60,6 @@ class SweepView:
             return pandas.read_parquet(self.answer.folder)
         return pandas.DataFrame({name: self[name] for name in self.columns})
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` and ``markdown`` show the best rows, ``csv`` all, ``json`` counts and the best rows."""
-        if format == "json":
-            return Text(as_json(self.to_dict()))
-        if format == "csv":
-            return Text(self._csv())
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet().render(format))
-
     def to_dict(self) -> dict[str, Any]:
         """Counts, where the rows are, and the best of them, as JSON has it."""
         a, p = self.answer, self.answer.progress
@@ -96,13 +86,14 @@ class SweepView:
         columns: list[Sequence[Cell]] = [column.tolist() for column in table.values()]
         return comma_separated(headers, [list(row) for row in zip(*columns, strict=True)])
 
-    def _sheet(self) -> Sheet:
+    def _sheet(self, notes: bool = True) -> Sheet:
         a, p = self.answer, self.answer.progress
         blocks: list[Table | Prose] = []
         best = self._best()
         if length(best):
             blocks += _best_blocks(best, a)
-        said = [("", f"{p.points:,} points" + (f", {p.found:,} found now" if p.found < p.points else "") + f", {p.feasible:,} feasible")]
+        now = f", {p.found:,} found now" if p.found < p.points else ""
+        said = [("", f"{p.points:,} points{now}, {p.feasible:,} feasible{' of these' if now and a.design.top is not None else ''}")]
         if p.seconds > 0.0 and p.found:
             said.append(("", f"{p.seconds:.2f} s, {_rate(p.found / p.seconds)} rows/s"))
         table = a.table
@@ -116,15 +107,6 @@ class SweepView:
         fixed = ", ".join(f"{name} {value}" for name, value in {**a.design.fixed, **a.design.plan}.items())
         names = ", ".join(" with ".join(axis.names) for axis in a.design.axes)
         return Sheet(f"Sweep over {names}", f"Fixed: {fixed}." if fixed else "", [*blocks, Prose(said)])
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 def _best_blocks(best: dict[str, Any], a: Swept) -> list[Table | Prose]:
@@ -140,12 +122,12 @@ def _best_blocks(best: dict[str, Any], a: Swept) -> list[Table | Prose]:
     common = [name for name in names if len(set(cells[name])) == 1] if len(names) > WIDE else []
     names = [name for name in names if name not in common]
     headers = [label + (f" [{units[name]}]" if units.get(name) else "") for name, label in labels.items() if name not in common]
-    for name in metrics:
-        scale = display_of(name).scales[-1]
+    scales = {name: scale_of(display_of(name).scales, [float(best[name][k]) for k in shown]) for name in metrics}
+    for name, scale in scales.items():
         headers.append(_SHORT.get(name, display_of(name).label) + (f" [{scale[1]}]" if scale[1] else ""))
     rows: list[list[Cell]] = []
     for k in shown:
-        numbers = [plain(float(best[name][k]) / display_of(name).scales[-1][0]) for name in metrics]
+        numbers = [plain(float(best[name][k]) / scales[name][0]) for name in metrics]
         rows.append([*(cells[name][k] for name in names), *numbers])
     way = "most" if METRICS[a.design.objective][2] == "more" else "least"
     found: list[Table | Prose] = [Table(headers, rows, f"Best by {display_of(a.design.objective).label}, {way} first")]

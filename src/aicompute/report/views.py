@@ -15,27 +15,15 @@ from aicompute.report.comparison import comparison_sheet, known_metrics, unique
 from aicompute.report.detail import estimate_sheet
 from aicompute.report.frames import BOUNDS, attributes_of, bounds_of, metric_name, pandas_module, xarray_module
 from aicompute.report.headline import headline_sheet, headline_verdict
+from aicompute.report.printed import Printed
 from aicompute.report.records import as_csv, as_json, comparison_record, comparisons_record
 from aicompute.report.sheet import Sheet
-from aicompute.report.text import FORMATS
 from aicompute.report.verdict import ratio_of, verdict
 from aicompute.specs import Library
 
 
-class Text(str):
-    """A text that a prompt and a notebook show as it is printed."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class View:
-    """What all answers can do; the parts differ."""
-
-    def _sheet(self, notes: bool = True) -> Sheet:
-        raise NotImplementedError
+class View(Printed):
+    """What answers to a scenario can do; the parts differ."""
 
     def _record(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -43,15 +31,8 @@ class View:
     def _comparisons(self) -> Sequence[Comparison]:
         raise NotImplementedError
 
-    def table(self, format: str = "table", *, notes: bool = True) -> Text:
-        """The answer as text: ``table`` (80 columns), ``markdown``, ``csv``, ``json`` or ``html``; with its notes or without."""
-        if format == "json":
-            return Text(self.to_json())
-        if format == "csv":
-            return Text(as_csv(self._comparisons()))
-        if format not in (*FORMATS, "html"):
-            raise UnknownNameError("format", format, (*FORMATS, "html"))
-        return Text(self._sheet(notes).render(format))
+    def _csv(self) -> str:
+        return as_csv(self._comparisons())
 
     def to_json(self) -> str:
         """The answer by ``compare.schema.json``; the same as ``--format json``."""
@@ -66,15 +47,6 @@ class View:
         rows = [row for comparison in self._comparisons() for row in _long_rows(comparison)]
         columns = ["scenario", "system", "site", "metric", "value", "low", "high", "unit"]
         return pandas_module().DataFrame(rows, columns=columns)
-
-    def __str__(self) -> str:
-        return self._sheet().render()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self._sheet().render("html")
 
 
 @dataclass(frozen=True, repr=False)

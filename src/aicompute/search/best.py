@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -297,7 +297,8 @@ def best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float])
     if "micro_batch" in given and "dp" in given:  # hardly more than one plan, and quicker than to keep it
         return _best_training(s, r, w, given)
     about = ("training", w.sequence_length, w.global_batch, *sorted(given.items()))
-    return _remembered(s, r, about, lambda: _best_training(s, r, w, given))
+    # of a single plan the outcome is known too, but its money is that of one site and one run, which the choice does not depend on
+    return _remembered(s, r, about, lambda: replace(_best_training(s, r, w, given), outcome=None))
 
 
 def _best_training(s: Scene, r: Records, w: Workload, given: Mapping[str, float]) -> Choice:

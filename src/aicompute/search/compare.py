@@ -123,7 +123,7 @@ def choose(s: Scene, r: Records, w: Workload, o: Options) -> tuple[dict[str, Any
     return (*choose_service(s, r, w, dict(o.plan), drafts, o.explain), None)
 
 
-def _metrics(outcome: Outcome, sampled: Outcome | None) -> dict[str, Metric]:
+def metrics_of(outcome: Outcome, sampled: Outcome | None) -> dict[str, Metric]:
     """Metrics of an outcome with the intervals that draws give them."""
     numbers = {name: float(value) for name, value in outcome.metrics.items() if name in METRICS}
     draws = {name: sampled.metrics[name] for name in numbers} if sampled else {}
@@ -167,7 +167,7 @@ def _infeasible(s: Scene, w: Workload, reason: str, plan: Mapping[str, Any] | No
 
 
 def _assemble(s: Scene, w: Workload, plan: dict[str, Any], outcome: Outcome, sampled: Outcome | None) -> Estimate:
-    metrics = _metrics(outcome, sampled)
+    metrics = metrics_of(outcome, sampled)
     seconds = {name: float(v) for name, v in outcome.parts.items()}
     total = sum(seconds.values())
     parts = [Part(name, time, time / total) for name, time in seconds.items() if time > 0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,12 @@ def parse_condition(text: str, metrics: Collection[str], axes: Collection[str]) 
         return Condition(found, symbol, _number(shown, given, "count"), shown)
     dimension = _DIMENSIONS.get(METRICS[found][0], "count")
     try:
-        return Condition(found, symbol, float(given) * size, shown)
+        bound = float(given) * size
+        if not math.isfinite(bound):
+            raise UsageError(f"condition {shown!r}: {given!r} is no bound; expected a finite number")
+        return Condition(found, symbol, bound, shown)
+    except UsageError:
+        raise
     except ValueError:
         if found.endswith("_per_token"):
             dimension = {"energy_per_token": "energy_per_token", "cost_per_token": "price_token"}.get(found, dimension)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import InfeasibleError, PlanError, UsageError
-from aicompute.estimate.context import Scene, changed_scene, records, scene, standing
+from aicompute.estimate.context import Scene, changed_scene, drawn, records, scene, standing
 from aicompute.estimate.reading import read_value
 from aicompute.estimate.recorded import address, values_read
-from aicompute.estimate.result import METRICS
+from aicompute.estimate.result import METRICS, Metric
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import Array
 from aicompute.search import best
-from aicompute.search.compare import Options, choose
+from aicompute.search.compare import Options, choose, metrics_of
 from aicompute.search.explain import Run
 from aicompute.specs import Library, Spec, Value
 
@@ -64,6 +64,8 @@ class Sensitivities:
     metrics: Mapping[str, float]
     """At the values as they stand, SI; of two systems the ratio of the first to the second."""
     found: tuple[Sensitivity, ...]
+    draw: Callable[[int], tuple[dict[str, Metric], ...]] = field(default=lambda count: (), repr=False, compare=False)
+    """The metrics of each system at its plan with so many draws of all specs; systems share the draws of what they have in common."""
 
     def by(self, metric: str, *, ranges: bool = False) -> list[Sensitivity]:
         """Largest first: by elasticity, or by what the ranges make of the metric."""
@@ -104,7 +106,7 @@ def sensitivities(
         identifiers = (each[0].systems[0], each[1].systems[0])
         pairs = {name: (value, each[1].scenario[name]) for name, value in scenario.items()}
         scenario = {name: one if one == other else [one, other] for name, (one, other) in pairs.items()}
-    return Sensitivities(identifiers, scenario, base, tuple(found.values()))
+    return Sensitivities(identifiers, scenario, base, tuple(found.values()), lambda n: tuple(own for one in each for own in one.draw(n)))
 
 
 def _of_system(
@@ -139,7 +141,7 @@ def _of_system(
                 halved, doubled = (_chosen_again(s, w, o, key, float(np.floor(value.value * factor)), base) for factor in (0.5, 2.0))
         found.append(Sensitivity(key, value, elasticity, below, above, halved, doubled))
     scenario = {"model": s.model.id, "workload": w.kind, "stack": s.stack.id, "site": s.site.id, "accelerators": s.accelerators}
-    return Sensitivities((s.system.id,), scenario, base, tuple(found))
+    return Sensitivities((s.system.id,), scenario, base, tuple(found), lambda count: (metrics_of(run(r), run(drawn(s, count))),))
 
 
 def _differences(

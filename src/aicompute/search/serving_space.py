@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aicompute.estimate import evaluate
 from aicompute.estimate.context import Records, Scene, drawn, engine
 from aicompute.estimate.evaluate import Outcome, Pools
-from aicompute.estimate.serving import ServingPlan
+from aicompute.estimate.serving import ServingPlan, ServingStack
 from aicompute.estimate.workload import Workload
 from aicompute.search.mesh import Cells, Known, none_of
 
@@ -86,8 +86,7 @@ class ServingSpace:
     @cached_property
     def _runs(self) -> NDArray[np.bool_]:
         """What the stack's limit of running sequences allows, shape (B, R)."""
-        assert self.records.serving is not None
-        most = float(np.max(self.records.serving.max_sequences))
+        most = float(np.max(_stack(self.records).max_sequences))
         every = np.ones(self._in_engine.shape, dtype=bool)
         return every if self.kind == "prefill" else every & (self._in_engine / self.engines["dp"] <= most)
 
@@ -188,8 +187,14 @@ def fill(found: dict[str, Floats], metrics: Mapping[str, Any], rows: Indices, sh
 
 def _chunked(r: Records, chunk: Any) -> Records:
     """Records whose stack prefills in steps of so many tokens."""
-    assert r.serving is not None
-    return replace(r, serving=replace(r.serving, chunk=chunk))
+    return replace(r, serving=replace(_stack(r), chunk=chunk))
+
+
+def _stack(r: Records) -> ServingStack:
+    """The stack of a serving scene."""
+    if r.serving is None:
+        raise ValueError("the scene is not a serving scene")
+    return r.serving
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aicompute.estimate.context import Records, Scene, drawn
 from aicompute.estimate.evaluate import MONEY, training_metrics, training_outcome
-from aicompute.estimate.training import Groundwork, TrainingPlan, assembled, groundwork, training_memory
+from aicompute.estimate.training import Groundwork, TrainingPlan, TrainingStack, assembled, groundwork, training_memory
 from aicompute.estimate.workload import Workload
 from aicompute.numerics import sum_of
 from aicompute.plan.space import CHOICES, TRAINING_AXES, Rows
@@ -103,8 +103,7 @@ class TrainingSpace:
         """Memory over capacity, on the mesh without overlap."""
         r, w = self.records, self.work
         plan = _plan(_mesh(block))
-        assert r.training is not None
-        memory = training_memory(r.arch, w.sequence_length, w.global_batch, plan, r.training)
+        memory = training_memory(r.arch, w.sequence_length, w.global_batch, plan, _stack(r))
         shape = (*(len(block.allowed[name]) if name in _MEMORY else 1 for name in CHOICES), len(block))
         return np.broadcast_to(sum_of(memory.values()) / r.device.capacity, shape)
 
@@ -112,8 +111,7 @@ class TrainingSpace:
         """What does not depend on most choices, found once for many blocks."""
         r, w = self.records, self.work
         mesh = _mesh(rows)
-        stack = overlapping(r, mesh).training
-        assert stack is not None
+        stack = _stack(overlapping(r, mesh))
         machine = (r.device, r.fabric, r.wires, r.protocol, r.exchange)
         return groundwork(r.arch, w.sequence_length, w.global_batch, _plan(mesh), *machine, stack, memory_too=False)
 
@@ -122,8 +120,7 @@ class TrainingSpace:
         r = self.records
         mesh = _mesh(block)
         plan = _plan(mesh)
-        stack = overlapping(r, mesh).training
-        assert stack is not None
+        stack = _stack(overlapping(r, mesh))
         money = any(name in MONEY or name == "communication_share" for name in names)
         step = assembled(r.arch, plan, ground, r.device, stack, "exposed_share" in names, money)
         shape = (*(len(block.allowed[name]) for name in CHOICES), len(block))
@@ -156,9 +153,16 @@ class TrainingSpace:
 
 def overlapping(r: Records, columns: Mapping[str, Any]) -> Records:
     """Records whose stack hides as much as it can where the flag of a plan is 1, and nothing where it is 0."""
-    assert r.training is not None
-    shares = {field: getattr(r.training, field) * columns[name] for name, field in _OVERLAPS.items()}
-    return replace(r, training=replace(r.training, **shares))
+    stack = _stack(r)
+    shares = {field: getattr(stack, field) * columns[name] for name, field in _OVERLAPS.items()}
+    return replace(r, training=replace(stack, **shares))
+
+
+def _stack(r: Records) -> TrainingStack:
+    """The stack of a training scene."""
+    if r.training is None:
+        raise ValueError("the scene is not a training scene")
+    return r.training
 
 
 def _mesh(block: Rows) -> dict[str, Floats]:

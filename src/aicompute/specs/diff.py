@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from aicompute.errors import UsageError
-from aicompute.specs.library import Spec
+from aicompute.specs.spec import Spec
 from aicompute.specs.value import Value
 
 _ABOUT_THE_FILE = ("name", "aliases", "notes", "extends", "abstract")

@@ -7,134 +7,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from aicompute import units
-from aicompute.errors import SpecError, UnitError, UnknownNameError, UsageError, nearest
+from aicompute.errors import SpecError, UnknownNameError, UsageError, nearest
 from aicompute.specs import check, files, schema
+from aicompute.specs.inherit import as_values, laid_over
+from aicompute.specs.override import key_of, override_plain, override_value
+from aicompute.specs.spec import Leaf, Spec, leaves, with_leaf
 from aicompute.specs.value import Value
 
-Leaf = Value | str | int | float | bool | list[str]
-
-
-class _Missing:
-    """Stands for nothing; a class, so that it stays itself in copies."""
-
-
-_MISSING: Final = _Missing
 _VARIANTS = 16
 """Libraries with changed values that a library keeps."""
 _OWN = ("name", "aliases", "notes", "extends", "abstract")
 """Keys that are about a file, not about the thing, and so are not inherited."""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A complete spec: what its file says on top of what it inherits.
-
-    Parameters
-    ----------
-    kind, id : str
-        Such as "systems" and "gb200-nvl72".
-    path : Path
-        The file.
-    data : dict
-        Nested; leaves are `Value`, str, int, float, bool or list. Tiers are a dict by name, in order from the inside.
-    """
-
-    kind: str
-    id: str
-    path: Path
-    data: dict[str, Any]
-    _looked_up: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What stood at the paths asked for; `data` is read-only."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travels to other processes without what was looked up."""
-        return Spec, (self.kind, self.id, self.path, self.data)
-
-    @property
-    def name(self) -> str:
-        """The name people use."""
-        return str(self.data.get("name", self.id))
-
-    def has(self, path: str) -> bool:
-        """True where the path leads to something."""
-        return self._find(path) is not _MISSING
-
-    def get(self, path: str, default: Any = _MISSING) -> Any:
-        """Whatever stands at a path: a leaf or a dict.
-
-        Raises
-        ------
-        SpecError
-            Nothing stands there and no default is given.
-        """
-        found = self._find(path)
-        if found is not _MISSING:
-            return found
-        if default is not _MISSING:
-            return default
-        close = nearest(path, (where for where, _ in self.leaves()), 2)
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise SpecError(f"{self.path}: {path}: is missing, and needed here{hint}")
-
-    def value(self, path: str) -> Value:
-        """The `Value` at a path."""
-        found = self.get(path)
-        if not isinstance(found, Value):
-            raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a value with unit and source")
-        return found
-
-    def si(self, path: str, default: Any = _MISSING) -> float:
-        """The number at a path in SI units; plain numbers as they are.
-
-        Parameters
-        ----------
-        path : str
-            Dotted, such as "tiers.scale-up.bandwidth".
-        default : float, optional
-            Returned as it is where nothing stands at the path.
-        """
-        found = self.get(path, default)
-        if isinstance(found, Value):
-            return found.value
-        if found is default or (isinstance(found, (int, float)) and not isinstance(found, bool)):
-            return found
-        raise SpecError(f"{self.path}: {path}: is {_shown(found)}, expected a number")
-
-    def changed(self, numbers: Mapping[str, float]) -> Spec:
-        """The spec with other numbers, in SI units, at some paths; whole numbers stay whole where the spec has such."""
-        data = self.data
-        for path, number in numbers.items():
-            old = self.get(path)
-            leaf = old.replaced(number) if isinstance(old, Value) else int(number) if isinstance(old, int) else number
-            data = _with(data, path, leaf)
-        return Spec(self.kind, self.id, self.path, data)
-
-    def leaves(self) -> Iterator[tuple[str, Leaf]]:
-        """Every leaf with its path."""
-        return _leaves(self.data)
-
-    def walk(self) -> Iterator[tuple[str, Value]]:
-        """Every `Value` with its path."""
-        return ((path, leaf) for path, leaf in self.leaves() if isinstance(leaf, Value))
-
-    def _find(self, path: str) -> Any:
-        if path in self._looked_up:
-            return self._looked_up[path]
-        node: Any = self.data
-        for part in path.split("."):
-            if not isinstance(node, dict) or part not in node:
-                node = _MISSING
-                break
-            node = node[part]
-        self._looked_up[path] = node
-        return node
 
 
 class _Inherited(NamedTuple):
@@ -389,10 +277,10 @@ class Library:
             above = self._inherit(kind, self._parent(kind, path, extends, (*below, path)), (*below, path))
             faults, ids = above.faults, ids | above.ids
             parent = {name: item for name, item in above.spec.data.items() if name not in _OWN}
-        faults = faults + check.faults_of_data(kind, identifier, raw, path, dict(_leaves(parent)))
-        data = _merged(parent, _built(kind, raw))
+        faults = faults + check.faults_of_data(kind, identifier, raw, path, dict(leaves(parent)))
+        data = laid_over(parent, as_values(kind, raw))
         for where, leaf in self._overrides.get((kind, identifier), {}).items():
-            data = _with(data, where, leaf)
+            data = with_leaf(data, where, leaf)
         return _Inherited(Spec(kind, identifier, path, data), faults, ids)
 
     def _parent(self, kind: str, path: Path, extends: str, chain: tuple[Path, ...]) -> Path:
@@ -441,12 +329,12 @@ class Library:
         """True where a spec has a leaf at a path, or might."""
         spec = self.load(kind, identifier)
         found = spec.get(path, None)
-        return (found is not None and not isinstance(found, dict)) or _key(kind, spec, path) is not None
+        return (found is not None and not isinstance(found, dict)) or key_of(kind, spec, path) is not None
 
     def _new_leaf(self, kind: str, identifier: str, path: str, address: str, given: Any) -> Leaf:
         """The leaf that an override puts at a path, checked against the schema."""
         spec = self.load(kind, identifier)
-        old, key = spec.get(path, None), _key(kind, spec, path)
+        old, key = spec.get(path, None), key_of(kind, spec, path)
         if (old is None and key is None) or isinstance(old, dict):
             known = [where for where, _ in spec.leaves()]
             known += [name for name in schema.keys(kind) if "*" not in name]
@@ -458,8 +346,8 @@ class Library:
         if isinstance(given, Value):
             return given
         if isinstance(old, Value) or (key is not None and key.type == "value"):
-            return _override_value(old, key, given, address, self.exchange_rates)
-        return _override_plain(old, key, given, address)
+            return override_value(old, key, given, address, self.exchange_rates)
+        return override_plain(old, key, given, address)
 
 
 def normal(name: str) -> str:
@@ -473,117 +361,7 @@ def normal(name: str) -> str:
     return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
-def _override_value(old: Any, key: schema.Key | None, given: Any, address: str, rates: Callable[[], Mapping[str, float]]) -> Value:
-    """A value whose number is the one given; other currencies at the sites' dated rates."""
-    dimension = key.dimension if key is not None else old.unit
-    try:
-        exchanged = units.names_currency(given) and dimension != "exchange_rate"
-        value = units.parse(given, dimension, rates=rates() if exchanged else None)
-    except UnitError as error:
-        raise UnitError(f"{address}: {error}") from None
-    if key is not None:
-        problem = check.implausible(value, key, f"{given}")
-        if problem:
-            raise UsageError(f"{address}: {problem}")
-    if isinstance(old, Value):
-        return old.replaced(value)
-    return Value(value, value, value, key.unit if key is not None else "1", "assumed", "override")
-
-
-def _override_plain(old: Any, key: schema.Key | None, given: Any, address: str) -> Leaf:
-    """A plain leaf from what was given, text turned into the type that the spec has."""
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "strings"}
-    key = key or schema.Key(address, kinds[type(old)], "")
-    new: Any = given
-    if isinstance(given, str) and key.type in ("integer", "number", "boolean"):
-        new = {"true": True, "false": False}.get(given.lower(), given) if key.type == "boolean" else _number(given, key.type)
-    if isinstance(given, str) and key.type == "strings":
-        new = [part.strip() for part in given.split(",") if part.strip()]
-    problem = check.plain_problem(new, key)
-    if problem:
-        raise UsageError(f"{address}: {problem}")
-    return new  # type: ignore[no-any-return]
-
-
-def _number(text: str, kind: str) -> Any:
-    """A whole or any number from text, or the text itself where it is none."""
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return int(number) if kind == "integer" and number == int(number) else number
-
-
-def _key(kind: str, spec: Spec, path: str) -> schema.Key | None:
-    """The schema key of a path, if the tier or class it names exists."""
-    parts = path.split(".")
-    if parts[0] in schema.NAMED_TABLES and len(parts) > 1 and parts[1] not in spec.data.get(parts[0], {}):
-        return None
-    return schema.keys(kind).get(schema.general(path))
-
-
 def _wanted(kind: str, path: str) -> str:
     """What a missing key should hold."""
     key = schema.keys(kind)[schema.general(path)]
     return f"a value in {key.unit}" if key.type == "value" else schema.allowed(key)
-
-
-def _built(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML with value tables as `Value` and tiers by name; what is broken, and reported as such, is left as it is."""
-    built: dict[str, Any] = {}
-    for name, item in data.items():
-        if name == "tiers" and isinstance(item, list):
-            tiers = [tier for tier in item if isinstance(tier, dict) and isinstance(tier.get("name"), str)]
-            built[name] = {tier["name"]: _built(kind, tier) for tier in tiers}
-        elif isinstance(item, dict):
-            built[name] = _value_or_table(kind, item)
-        else:
-            built[name] = item
-    return built
-
-
-def _value_or_table(kind: str, item: Mapping[str, Any]) -> Value | dict[str, Any] | str:
-    """A value, a deeper table, or a mark where a value is broken."""
-    if "value" not in item:
-        return _built(kind, item)
-    try:
-        return Value.from_table(item)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return "broken"
-
-
-def _merged(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
-    """The parent's keys with the child's over them; a list of tiers says which tiers there are and in which order."""
-    merged = dict(parent)
-    for name, item in child.items():
-        below = parent.get(name)
-        if name == "tiers" and isinstance(item, dict) and isinstance(below, dict):
-            merged[name] = {tier: _merged(below.get(tier, {}), own) for tier, own in item.items()}
-        elif isinstance(item, dict) and isinstance(below, dict):
-            merged[name] = _merged(below, item)
-        else:
-            merged[name] = item
-    return merged
-
-
-def _with(data: dict[str, Any], path: str, leaf: Leaf) -> dict[str, Any]:
-    """The data with another leaf at a path; what is on the way is copied."""
-    head, _, rest = path.partition(".")
-    if not rest:
-        return {**data, head: leaf}
-    below = data.get(head)
-    return {**data, head: _with(below if isinstance(below, dict) else {}, rest, leaf)}
-
-
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Leaf]]:
-    """Leaves of nested dicts with dotted paths."""
-    for name, item in data.items():
-        if isinstance(item, dict):
-            yield from _leaves(item, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", item
-
-
-def _shown(found: Any) -> str:
-    """A found thing in a message."""
-    return "a table" if isinstance(found, dict) else repr(found)

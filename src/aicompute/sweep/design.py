@@ -233,6 +233,8 @@ def design_from(
             named.append(metric_named(str(name), METRICS)[0])
         except UnknownNameError as error:
             faults.append(str(error))
+    if named and not faults and not METRICS[named[0]][2]:
+        faults.append(f"objective = {objective!r}: is neither better high nor low, so that no row is the best; it may be among the metrics")
     if not found and not faults:
         faults.append("a sweep needs at least one axis, such as batch = [8, 16, 32]")
     if faults:

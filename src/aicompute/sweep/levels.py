@@ -168,6 +168,9 @@ def _spec_number(lib: Library, name: str, target: str, value: Any) -> float:
             factor = float(value[1:])
         except ValueError:
             raise UsageError(f"{name} = {value!r}: expected a multiple such as 'x2'") from None
+        if not lib.load(kind, identifier).has(path):
+            lib.leaf(target, 1.0)  # says what is near where there is no such key at all
+            raise UsageError(f"{name} = {value!r}: {identifier} says nothing of {path}, so that there is nothing to multiply; give values")
         number = factor * lib.load(kind, identifier).si(path)
         value = int(number) if number.is_integer() and isinstance(lib.load(kind, identifier).get(path), int) else number
     if isinstance(value, float) and value.is_integer() and isinstance(lib.load(kind, identifier).get(path, None), int):

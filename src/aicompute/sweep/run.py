@@ -9,6 +9,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -116,9 +117,13 @@ def runner(on: str, workers: int | None) -> Runner:
     place, _, where = on.partition("=")
     if place == "local" and not where:
         return here if count == 1 else lambda given: _processes(given, count)
-    if place == "dask":
+    if place == "dask" and (not where or _ADDRESS.fullmatch(where)):
         return lambda given: _dask(given, where or None, count)
     raise UsageError(f"on = {on!r} is not one of local, dask, dask=tcp://HOST:PORT")
+
+
+_ADDRESS = re.compile(r"[a-z]+://.+:\d+")
+"""Of a scheduler."""
 
 
 def here(given: Iterator[Work]) -> Iterator[Found]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aicompute
 from aicompute.errors import AicomputeError, UsageError
 from aicompute.specs import Library
 from aicompute.sweep.cases import Case
@@ -139,8 +140,8 @@ def _column(heading: Heading) -> dict[str, Any]:
 
 
 def specs_digest(library: Library) -> str:
-    """Tells specs apart: the content of all files, and what is changed."""
-    found = hashlib.blake2b(digest_size=12)
+    """Tells specs apart, and formulas: the content of all files, what is changed, and the version of this program."""
+    found = hashlib.blake2b(aicompute.__version__.encode(), digest_size=12)
     for folder in library.folders:
         for path in sorted(folder.rglob("*.toml")):
             found.update(path.name.encode() + path.read_bytes())

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from aicompute.errors import UsageError
 from aicompute.specs import Library
 from aicompute.sweep.cases import Case, cases_of
@@ -38,7 +40,7 @@ class Progress:
     found: int = 0
     """Rows found in this run."""
     feasible: int = 0
-    """Of those found in this run."""
+    """Of those done; where only the best are kept, of those found in this run."""
     seconds: float = 0.0
 
     @property
@@ -159,6 +161,8 @@ def _todo(store: Store | None, cases: Sequence[Case], kept: _Kept, progress: Pro
             yield block
         else:
             progress.done += block.rows
+            if store is not None and store.top is None:  # else the best of its rows are all that is there
+                progress.feasible += int(np.asarray(there["feasible"]).sum())
             kept.add(block, there, new=False)
 
 
