@@ -34,6 +34,10 @@ def serving_faults(plan: Mapping[str, Array], devices: Array, heads: int, layers
     -------
     One condition of shape (...) for each of `SERVING_FAULTS`.
 
+    References
+    ----------
+    .. [1] D. Narayanan et al., arXiv:2104.04473, section 3.
+
     Examples
     --------
     >>> [bool(fault) for fault in serving_faults({"tp": 3.0, "dp": 4.0, "pp": 1.0, "ep": 12.0}, 72.0, 128, 61)]
@@ -59,6 +63,10 @@ def training_faults(
     Returns
     -------
     One condition of shape (...) for each of `TRAINING_FAULTS`.
+
+    References
+    ----------
+    .. [1] D. Narayanan et al., arXiv:2104.04473, section 3.
 
     Examples
     --------
