@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner, Result
@@ -118,3 +119,16 @@ def test_rules_and_supply_are_frames_too() -> None:
     assert list(ac.rules("h20").to_pandas()["accelerator"].unique()) == ["nvidia-h20"]
     assert set(ac.rules(model="deepseek-v3").to_pandas()["rule"]) >= {"eu-ai-act"}
     assert "foundry" in set(ac.supply(NVL72).to_pandas()["step"])
+
+
+@pytest.mark.parametrize("samples", ["0", "20"])
+def test_a_volume_is_said_once(samples: str) -> None:
+    text = " ".join(run("makebuy", NVL72, "--api", "gpt-4o", "--samples", samples).stdout.split())
+    assert len(re.findall(r"from [\d.,]+ [MGT]?\s?tokens/day", text)) == 2
+
+
+def test_local_is_one_currency() -> None:
+    assert run("cost", NVL72, "--site", "kr", "--currency", "local", "--samples", "0").exit_code == 0
+    done = run("cost", NVL72, "--site", "kr", "--site", "jp", "--currency", "local", "--samples", "0")
+    assert done.exit_code == 2
+    assert "means KRW at kr, JPY at jp; name one, such as KRW" in done.output

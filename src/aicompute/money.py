@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aicompute import units
 from aicompute.arguments import accelerators_of, drafts_of, is_axis, parsed, plan_of, rent_of, samples_of, share_of
 from aicompute.decide.costs import PARTS, CostTree, Work, cost_tree
-from aicompute.decide.currency import exchange
+from aicompute.decide.currency import LOCAL, exchange
 from aicompute.decide.offer import LISTED, Holding, place_of
 from aicompute.economics.capital import YEAR
 from aicompute.errors import UnknownNameError, UsageError
@@ -100,6 +100,7 @@ def cost(
     work = _work(model, workload, stack, precision, plan, drafts)
     how = _holding(lib, work, utilisation, accelerators, rent, on_demand, colocation)
     trees = tuple(cost_tree(lib, system, place, how, work, samples_of(samples)) for place in places)
+    _check_local(lib, currency, [tree.site for tree in trees])
     return CostView(trees, exchange(lib, currency, lib.load("sites", trees[0].site)), lib, bool(explain))
 
 
@@ -299,6 +300,16 @@ def _colocation(lib: Library, given: Any) -> float | str | None:
     if not 0.0 < price <= MOST_COLOCATION:
         raise UsageError(f"colocation = {given!r}: expected a price above 0, at most 2,000 USD/kW/month, such as '180 USD/kW/month'")
     return price
+
+
+def _check_local(lib: Library, currency: str | None, sites: Sequence[str]) -> None:
+    """Refuse "local" where it would mean several currencies in one table."""
+    if currency is None or currency.strip().lower() != LOCAL:
+        return
+    meant = {site: str(lib.load("sites", site).get("currency", "USD")) for site in sites}
+    if len({*meant.values()}) > 1:
+        said = ", ".join(f"{code} at {site}" for site, code in meant.items())
+        raise UsageError(f"currency = {currency!r} means {said}; name one, such as {next(iter(meant.values()))}")
 
 
 def _with_life(lib: Library, system: str, sites: Sequence[str | None], life: Any) -> Library:

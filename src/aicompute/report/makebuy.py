@@ -166,8 +166,9 @@ class MakeBuyView(Page):
 
 
 def _least(verdict: Verdict) -> str:
-    """The break-even volume, with the digits that its interval supports."""
-    return _break_even(verdict)[0].partition(" (")[0] + (_break_even(verdict)[0].rpartition(")")[2])
+    """The break-even volume without its interval, with the digits that this supports."""
+    number, bracket, rest = _break_even(verdict)[0].partition(" (")
+    return number + rest.partition(")")[2] if bracket else number
 
 
 def _called(offer: ApiOffer) -> str:

@@ -144,7 +144,7 @@ def panel(books: Books, names: Sequence[str], wanted: Sequence[Control]) -> str:
 def answer(books: Books, names: Sequence[str]) -> str:
     """Cost of a million tokens of both systems, in parts and with intervals; the script writes into the same elements."""
     rows, costs, draws = [], [], []
-    stacks = [_parts(books, k) for k in (0, 1)]
+    stacks = [books.parts(k, books.site) for k in (0, 1)]
     most = max(sum(stack.values()) for stack in stacks)
     for k, name in enumerate(names):
         cost, drawn = float(books.per_token(k, books.site)) * 1e6, books.draws_per_token(k, books.site) * 1e6
@@ -169,12 +169,6 @@ def answer(books: Books, names: Sequence[str]) -> str:
         f'<span class="soft">Equal at <output id="even">{_even(books)}</output> a unit of {escape(names[0])}.</span></p>'
     )
     return "".join(rows)
-
-
-def _parts(books: Books, system: int) -> dict[str, float]:
-    ledger, place = books.ledgers[system], books.places[books.site][system]
-    cost = ledger.cost(place.terms, books.use, place.imported, books.rent).scaled(1e6 / (float(ledger.rate) * books.use))
-    return {name: float(getattr(cost, name)) for name in PARTS}
 
 
 def _span(value: float, drawn: Array) -> str:

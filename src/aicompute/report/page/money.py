@@ -107,9 +107,11 @@ class Books:
 
     def stack(self, system: int, site: str) -> dict[str, float] | None:
         """Parts of the cost of a million tokens [USD]; None where the terms of the site do not hold for the system."""
+        return self.parts(system, site) if self.places[site][system].eligible else None
+
+    def parts(self, system: int, site: str) -> dict[str, float]:
+        """The same, whether the terms hold or not."""
         place, ledger = self.places[site][system], self.ledgers[system]
-        if not place.eligible:
-            return None
         cost = ledger.cost(place.terms, self.use, place.imported, self.rent).scaled(1e6 / (float(ledger.rate) * self.use))
         return {name: float(getattr(cost, name)) for name in PARTS}
 
