@@ -105,9 +105,10 @@ def size(
     """
     if training is None and service is None:
         raise UsageError("nothing to size for: give a service (serve, users) or a run (train_tokens), or a limit (budget, power, yearly)")
-    open_ended = (training is not None and training.within is None) or (service is not None and service.rate is None)
-    if open_ended and limits.budget is None and limits.power is None and limits.yearly is None:
-        raise UsageError("nothing says how large the fleet is: give serve or users, within, or a limit (budget, power, yearly)")
+    missing = ["within, the time of the run"] if training is not None and training.within is None else []
+    missing += ["serve or users"] if service is not None and service.rate is None else []
+    if missing and limits.budget is None and limits.power is None and limits.yearly is None:
+        raise UsageError(f"nothing says how large the fleet is: give {' and '.join(missing)}; or a limit (budget, power, yearly)")
     base = replace(options or Options(), samples=0)
     places = list(sites) or lib.ids("sites")
     names = [specs_of(lib, name)[0].id for name in systems] or lib.ids("systems")

@@ -291,7 +291,7 @@ def _serving_option(lib: Library, place: Place, rate: Rate, size: _Size, limits:
     found, count, use = rate.estimate, size.units * place.per_unit, size.use
     each = kept_rate(found)
     total = metric_of(each.value * size.groups, None, "token/s")
-    money = _money(lib, place, found, Holding(count, use), 0)
+    money = _money(lib, place, found, _held(found, count, total.value, use), 0)
     wanted = total.value * use
     per_token = _over(money["cost_rate"], metric_of(wanted, None if total.draws is None else total.draws * use, "token/s"), "USD")
     per_user = found.value("tokens_per_s_per_user")
@@ -410,7 +410,8 @@ def _training_option(lib: Library, place: Place, found: Estimate, run: Training,
 def with_draws(lib: Library, option: Option, found: Estimate, samples: int) -> Option:
     """An option with intervals, from an estimate of the same plan with draws."""
     place = place_of(lib, option.system, option.site)
-    money = _money(lib, place, found, Holding(option.accelerators, option.utilisation), samples)
+    how = _held(found, option.accelerators, option.rate.value, option.utilisation)
+    money = _money(lib, place, found, how, samples)
     each = kept_rate(found)
     copies = option.rate.value / each.value
     total = metric_of(option.rate.value, None if each.draws is None else each.draws * copies, each.unit)
@@ -419,6 +420,12 @@ def with_draws(lib: Library, option: Option, found: Estimate, samples: int) -> O
     return replace(
         option, rate=total, power=money["power"], capital=money["capital"], cost_rate=money["cost_rate"], per_token=per_token
     )
+
+
+def _held(found: Estimate, count: float, rate: float, use: float) -> Holding:
+    """A fleet whose copies of a group make a rate, the accelerators beside them idle."""
+    working = rate / kept_rate(found).value * found.accelerators
+    return Holding(count, use * min(working / count, 1.0))
 
 
 def _money(lib: Library, place: Place, found: Estimate, how: Holding, samples: int) -> dict[str, Metric]:

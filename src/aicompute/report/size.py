@@ -140,7 +140,7 @@ def _refusals(a: Sizing) -> list[str]:
     over: dict[str, int] = {}
     for option in a.failing:
         over["; ".join(option.over)] = over.get("; ".join(option.over), 0) + 1
-    return said + [f"- {count} fleets break a limit: {name}" for name, count in over.items()]
+    return said + [f"- {count} fleet{'s break' if count > 1 else ' breaks'} a limit: {name}" for name, count in over.items()]
 
 
 def _notes(view: SizeView, money: Money, more: Sequence[str]) -> list[tuple[str, str]]:

@@ -120,7 +120,7 @@ def verdict(a: Sizing | None, fastest: Sequence[Option], money: Money) -> list[t
     """The answer in a few sentences."""
     if a is None:
         o = fastest[0]
-        return [("", f"{o.system} in {o.site} is the fastest: {plain(o.per_user)} output tokens/s for a user, {_price(o, money)}.")]
+        return [("", f"{o.system} at site {o.site} is the fastest: {plain(o.per_user)} output tokens/s for a user, {_price(o, money)}.")]
     said = [("", _sentence(a.marks[use]["cheapest"], money)) for use in ("train", "serve") if a.marks.get(use)]
     if not a.pairs:
         return said
@@ -145,10 +145,10 @@ def _sentence(o: Option, money: Money) -> str:
     takes = f"{_text(o.power, 1e-6)} MW, {_interval(o.capital, 1.0 / money.large)} {money.words} of capital"
     if o.use == "train":
         cost = f"{_interval(o.cost_rate, o.time / money.large)} {money.words}"
-        return f"Cheapest to train: {units} in {o.site}: {time_text(o.time)}, {cost}; {takes}. {_bound(o)}"
+        return f"Cheapest to train: {units} at site {o.site}: {time_text(o.time)}, {cost}; {takes}. {_bound(o)}"
     month = f"{_interval(o.cost_rate, MONTH / money.large)} {money.words} a month"
     users = f"{users_text(o.users)} users at a time at {plain(o.per_user)} tokens/s"
-    return f"Cheapest to serve: {units} in {o.site}: {_price(o, money)}, {month}; {takes}; {users}. {_bound(o)}"
+    return f"Cheapest to serve: {units} at site {o.site}: {_price(o, money)}, {month}; {takes}; {users}. {_bound(o)}"
 
 
 def _bound(o: Option) -> str:
