@@ -134,7 +134,7 @@ def test_prompts_of_a_prefill_pool_are_an_axis():
     for plan in plans:
         each = plan["prefill_batch_per_accelerator"] * plan["prefill_engine_accelerators"]
         assert each / (plan["prefill_dp"] * plan["prefill_pp"]) in (2.0, 3.0)
-    with pytest.raises(UsageError, match="unknown axis 'prompts'; plans for decode have"):
+    with pytest.raises(UsageError, match="unknown axis of plans for decode 'prompts'; there are tp, dp"):
         ac.search("gb200-nvl72", workload="decode", plan={"prompts": 2})
 
 

@@ -39,8 +39,7 @@ def check_axes(names: Iterable[str], w: Workload) -> None:
     known = (*(TRAINING_AXES if w.is_training else axes_of_serving(w)), "precision")
     for name in names:
         if name not in known[:-1]:
-            error = UnknownNameError("axis", name, known)
-            raise error if error.nearest else UsageError(f"{error}; plans for {w.kind} have {', '.join(known)}")
+            raise UnknownNameError(f"axis of plans for {w.kind}", name, known)
 
 
 def axes_of_serving(w: Workload) -> tuple[str, ...]:
