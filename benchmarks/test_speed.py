@@ -18,13 +18,13 @@ LOOP = 1_500_000
 HELP = 1.0
 """`aicompute --help`, cold: 100 ms; 70 ms reached."""
 ESTIMATE = 0.012
-"""An estimate with a full plan through the Python interface, warm, no interval: 0.6 ms; 0.3 ms reached."""
+"""An estimate with a full plan through the Python interface, warm, no interval: 1.2 ms; 0.3 ms reached."""
 TRAINED = 0.02
 """The same for a training plan, which has more to count."""
 INTERVAL = 0.07
-"""Either with its interval: 3.5 ms; 1.8 ms reached."""
+"""Either with its interval: 7 ms; 1.8 ms reached."""
 SEARCHED = 0.16
-"""An estimate with the plan searched: 8 ms; 4 ms reached."""
+"""An estimate with the plan searched: 16 ms; 4 ms reached."""
 HEADLINE = 10.0
 """The headline comparison, cold, intervals included: 1 s; 0.7 s reached."""
 VECTOR = 30.0
