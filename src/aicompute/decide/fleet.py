@@ -11,6 +11,7 @@ from aicompute.decide.needs import Choice, Limits, Service, Training
 from aicompute.decide.offer import Holding, offer_of, place_of
 from aicompute.decide.relax import relax, rounded_up
 from aicompute.decide.size import CEILING, Option, Refused, service_rate, serving_options, training_options, with_draws
+from aicompute.economics.capital import YEAR
 from aicompute.errors import InfeasibleError, UsageError
 from aicompute.estimate.inputs import specs_of
 from aicompute.estimate.result import Estimate
@@ -35,7 +36,7 @@ class Pair:
     @property
     def yearly(self) -> float:
         """Serving all year and one run [USD]."""
-        return self.train.run_cost + self.serve.cost_rate.value * 3.1536e7
+        return self.train.run_cost + self.serve.cost_rate.value * YEAR
 
     @property
     def mixed(self) -> bool:
@@ -107,7 +108,7 @@ def size(
         raise UsageError("nothing to size for: give a service (serve, users) or a run (train_tokens), or a limit (budget, power, yearly)")
     missing = ["within, the time of the run"] if training is not None and training.within is None else []
     missing += ["serve or users"] if service is not None and service.rate is None else []
-    if missing and limits.budget is None and limits.power is None and limits.yearly is None:
+    if missing and not limits.bound_size:
         raise UsageError(f"nothing says how large the fleet is: give {' and '.join(missing)}; or a limit (budget, power, yearly)")
     base = replace(options or Options(), samples=0)
     places = list(sites) or lib.ids("sites")

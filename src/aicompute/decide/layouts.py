@@ -18,6 +18,7 @@ from aicompute.estimate.context import Records, Scene, scene, standing
 from aicompute.estimate.evaluate import training_outcome
 from aicompute.estimate.inputs import architecture, runnable
 from aicompute.estimate.result import Estimate
+from aicompute.search.best import TRAINING_KEYS
 from aicompute.search.compare import Options, estimate_system
 from aicompute.search.mesh import Query, explore
 from aicompute.search.training_plans import rows_of, training_plan
@@ -52,7 +53,6 @@ class Layouts:
     """The best layouts of a scene; their data ranks are those of its size."""
 
     scene: Scene
-    records: Records
     columns: dict[str, Floats]
     time: Floats
     """Of the run with each [s]."""
@@ -73,9 +73,10 @@ def in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estima
     guess = _first_guess(lib, spec, run)
     quickest, plan = math.inf, None
     for turn in range(ROUNDS):
-        found = layouts(lib, spec, run, options, guess)
-        if isinstance(found, str):
-            return found
+        known = layouts(lib, spec, run, options, guess)
+        if isinstance(known, str):
+            return known
+        found = known
         aim = found.columns["dp"] * found.time / within
         units, time, plan = _smallest(found, run, within, aim[:, None] * STEPS)
         if plan is not None and turn and max(units / guess, guess / units) < NEAR:
@@ -84,14 +85,13 @@ def in_time(lib: Library, spec: Spec, run: Training, options: Options) -> Estima
         guess = units if plan is not None else guess * GROWTH
         if guess * spec.si("accelerators") > MOST_ACCELERATORS:
             break
-    if plan is not None and not isinstance(found, str):
-        least = units * spec.si("accelerators") * found.scene.devices_each / (
-            found.columns["tp"] * found.columns["pp"] * found.columns["cp"]
-        )  # fmt: skip
-        finer = _smallest(found, run, within, least[:, None] * FINER)
-        units, time, plan = finer if finer[2] is not None and finer[0] <= units else (units, time, plan)
     if plan is None:
         return f"no cluster of up to {MOST_ACCELERATORS:,.0f} accelerators is fast enough: {quickest / 86400.0:.3g} days at the least"
+    columns = found.columns
+    least = units * spec.si("accelerators") * found.scene.devices_each / (columns["tp"] * columns["pp"] * columns["cp"])
+    fewer, _, finer = _smallest(found, run, within, least[:, None] * FINER)
+    if finer is not None and fewer <= units:
+        units, plan = fewer, finer
     return _settled(lib, spec, run, options, units, plan)
 
 
@@ -117,7 +117,7 @@ def within_units(lib: Library, spec: Spec, run: Training, options: Options, most
     if not good.any():
         return _refusal(lib, spec, run, options, most)
     index = int(np.lexsort((units, np.where(good, time, np.inf)))[0])
-    return _settled(lib, spec, run, options, int(units[index]), {name: float(column[index]) for name, column in tried.items()}, most)
+    return _settled(lib, spec, run, options, int(units[index]), {name: float(column[index]) for name, column in tried.items()})
 
 
 def layouts(lib: Library, spec: Spec, run: Training, options: Options, units: int) -> Layouts | str:
@@ -156,7 +156,7 @@ def _best(s: Scene, run: Training, plan: Mapping[str, float]) -> Layouts | None:
     order = np.argsort(worth, kind="stable")
     kinds = np.stack([columns[name][order] for name in _KINDS])
     order = order[np.sort(np.unique(kinds, axis=1, return_index=True)[1])[:KEPT]]
-    return Layouts(s, r, _only(columns, order), time[order])
+    return Layouts(s, _only(columns, order), time[order])
 
 
 def _smallest(found: Layouts, run: Training, within: float, aim: Floats) -> tuple[int, float, dict[str, float] | None]:
@@ -191,7 +191,7 @@ def _judged(found: Layouts, run: Training, tried: Mapping[str, Floats]) -> tuple
     ranks = tried["tp"] * tried["pp"] * tried["cp"] * tried["dp"]
     usable = min(s.system.si("usable", s.per_unit), s.per_unit)
     units = np.ceil(ranks / s.devices_each / usable - 1e-9)
-    time, fits = _times(s, found.records, run, tried, units * s.per_unit)
+    time, fits = _times(s, standing(s), run, tried, units * s.per_unit)
     return units, time, fits
 
 
@@ -203,12 +203,10 @@ def _times(s: Scene, r: Records, run: Training, columns: Mapping[str, Any], acce
     return np.broadcast_to(out.metrics["run_time"], shape), np.broadcast_to(np.asarray(out.memory_share) <= 1.0, shape)
 
 
-def _settled(
-    lib: Library, spec: Spec, run: Training, options: Options, units: int, plan: Mapping[str, float], most: int | None = None
-) -> Estimate:
+def _settled(lib: Library, spec: Spec, run: Training, options: Options, units: int, plan: Mapping[str, float]) -> Estimate:
     """The estimate of a plan; of all plans where units are so large that it leaves some idle."""
     terms = replace(options, accelerators=units * spec.si("accelerators"))
-    own = {name: value for name, value in plan.items() if name in _OWN}
+    own = {name: value for name, value in plan.items() if name in TRAINING_KEYS}
     found = estimate_system(lib, spec.id, run.model, run.workload, replace(terms, plan={**options.plan, **own}))
     s = scene(lib, spec.id, run.model, "training", None, options.stack, options.precision, terms.accelerators, 1.0)
     if s.devices > SLACK * plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"]:
@@ -220,7 +218,6 @@ def _settled(
 
 _KINDS = ("tp", "pp", "cp", "etp", "micro_batch", "zero", "recompute", "sequence_parallel")
 """Of layouts that are alike in these the best one is kept: what suits one size well may not fit another."""
-_OWN = ("tp", "pp", "cp", "dp", "ep", "etp", "chunks", "micro_batch", "zero", "recompute", "sequence_parallel")
 
 
 def _as_planned(lib: Library, spec: Spec, run: Training, options: Options) -> Estimate | str:

@@ -50,9 +50,9 @@ class Limits:
     """Cost of an output token [USD/token]."""
 
     @property
-    def given(self) -> bool:
-        """Whether there is any."""
-        return any(value is not None for value in (self.budget, self.yearly, self.power, self.ceiling))
+    def bound_size(self) -> bool:
+        """Whether one of them says how large a fleet may be."""
+        return any(value is not None for value in (self.budget, self.yearly, self.power))
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ def _totals_of(offer: Offer, intensity: Array) -> _Totals:
 
 def _most_groups(limits: Limits, totals: Callable[[float], _Totals]) -> tuple[int, str]:
     """As many groups as the limits allow, at least one, and which limit says so. All limits grow with the number, nearly in proportion."""
-    if limits.budget is None and limits.power is None and limits.yearly is None:
+    if not limits.bound_size:
         return 1, "one group"
     low, high = 1, 2
     while high < 1 << 40 and not _exceeds(limits, totals(high)):

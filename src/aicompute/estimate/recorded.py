@@ -131,13 +131,13 @@ def recorded(s: Scene, w: Workload, plan: Mapping[str, float], varying: Mapping[
         faults = [f"{name!r} does not vary in a {w.kind} scenario" for name in strangers]
         raise UsageError("; ".join([*faults, *([f"the plan lacks {', '.join(missing)}"] if missing else [])]))
     work = replace(w, **{name: given[name] for name in FIELDS[w.kind] if name in given})
-    r = records(s, _reader(given))
+    r = records(s, given_reader(given))
     place = replace(s, memo={}, **{name: given[name] for name in TERMS if name in given})
     return _outcome(place, r, work, {**plan, **given}).metrics
 
 
-def _reader(given: Mapping[str, Any]) -> Reader:
-    """Reads values that vary as what was recorded for them, the others as they stand."""
+def given_reader(given: Mapping[str, Any]) -> Reader:
+    """Reads values by their `address` as what is given for them: recorded values, or arrays; the others as they stand."""
 
     def read(spec: Spec, path: str, default: float | None = None) -> Array:
         name = address(spec, path)

@@ -12,12 +12,13 @@ from aicompute.decide.fleet import Pair, Sizing
 from aicompute.decide.needs import Limits, Service
 from aicompute.decide.relax import few
 from aicompute.decide.size import Option
+from aicompute.economics.capital import YEAR
 from aicompute.errors import UnknownNameError
 from aicompute.estimate.result import Metric
 from aicompute.report.printed import Printed
 from aicompute.report.records import SCHEMA, clean
 from aicompute.report.sheet import Prose, Sheet, Table
-from aicompute.report.size_tables import MONTH, YEAR, Money, blocks_of, fastest_blocks, pairs_table, time_text, verdict
+from aicompute.report.size_tables import MONTH, Money, blocks_of, fastest_blocks, pairs_table, time_text, verdict
 from aicompute.report.text import Cell, comma_separated
 from aicompute.units import plain
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from aicompute.decide.currency import Exchange
 from aicompute.decide.fleet import Sizing, best_of_each
 from aicompute.decide.size import Option
+from aicompute.economics.capital import YEAR
 from aicompute.estimate.result import Metric
 from aicompute.report.numbers import scale_of, spread, value_text
 from aicompute.report.sheet import Prose, Table
 from aicompute.report.text import Cell
 from aicompute.units import plain
 
-YEAR = 3.1536e7
 MONTH = YEAR / 12.0
 LARGE = 20.0
 """Units of a currency to the dollar from which on large amounts are told in billions."""

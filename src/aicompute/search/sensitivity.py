@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from aicompute.errors import InfeasibleError, PlanError, UsageError
 from aicompute.estimate.context import Scene, changed_scene, drawn, records, scene, standing
-from aicompute.estimate.reading import read_value
-from aicompute.estimate.recorded import address, values_read
+from aicompute.estimate.recorded import given_reader, values_read
 from aicompute.estimate.result import METRICS, Metric
 from aicompute.estimate.workload import Workload
-from aicompute.numerics import Array
 from aicompute.search import best
 from aicompute.search.compare import Options, choose, metrics_of
 from aicompute.search.explain import Run
@@ -156,12 +154,8 @@ def _differences(
         column[[2 * count + place, 3 * count + place]] = value.low, value.high
         arrays[key] = column
 
-    def read(spec: Spec, path: str, default: float | None = None) -> Array:
-        key = address(spec, path)
-        return arrays[key] if key in arrays else read_value(spec, path, default)
-
     with np.errstate(all="ignore"):
-        metrics = run(records(s, read)).metrics
+        metrics = run(records(s, given_reader(arrays))).metrics
     full = {name: np.broadcast_to(np.asarray(metrics[name], dtype=float), (4 * count + 1,)) for name in names}
     base = {name: float(full[name][-1]) for name in names}
     parts = [{name: full[name][k * count : (k + 1) * count] for name in names} for k in range(4)]

@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aicompute.errors import PlanError
-from aicompute.estimate.context import Records, Scene, records, standing
-from aicompute.estimate.reading import read_value
-from aicompute.estimate.recorded import AS_TENSOR, FIELDS, TERMS, address, scene_program
+from aicompute.estimate.context import Scene, records, standing
+from aicompute.estimate.recorded import AS_TENSOR, FIELDS, TERMS, given_reader, scene_program
 from aicompute.estimate.workload import Workload
-from aicompute.numerics import Array
 from aicompute.plan.check import SERVING_FAULTS, TRAINING_FAULTS, serving_faults, training_faults
 from aicompute.search.compare import choose
 from aicompute.search.training_plans import job_of, runnable_axes
-from aicompute.specs import Spec
 from aicompute.sweep.cases import Case
 from aicompute.sweep.design import TARGETS
 from aicompute.sweep.table import Table, Words, joined, words
@@ -287,20 +284,10 @@ def _chosen(
         shown, run = {"reason": str(error)}, None
     if run is None:
         return {"feasible": False, "reason": str(shown["reason"]), "plan": ""}
-    r = _records(s, arrays) if arrays else standing(s)
+    r = records(s, given_reader(arrays)) if arrays else standing(s)
     found = {name: value for name, value in run(r).metrics.items() if not metrics or name in metrics}
     text = " ".join(f"{name}={_short(value)}" for name, value in shown.items() if name != "others" and not isinstance(value, Mapping))
     return {"feasible": True, "reason": "", **found, "plan": text}
-
-
-def _records(s: Scene, arrays: Mapping[str, Any]) -> Records:
-    """The numbers of a scene with some spec values as arrays."""
-
-    def read(spec: Spec, path: str, default: float | None = None) -> Array:
-        name = address(spec, path)
-        return arrays[name] if name in arrays else read_value(spec, path, default)
-
-    return records(s, read)
 
 
 def _short(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aicompute.report.numbers import NONE
 from aicompute.report.page.draw import SIZE, WIDE, Canvas, bar, fitted, line, segments, width_of
 from aicompute.report.page.drivers import Driver
 from aicompute.report.page.money import PARTS
@@ -173,8 +172,3 @@ def _drops(canvas: Canvas, way: Sequence[Drop], left: float, y: float, axis: Lin
         before = drop.rate
         y += 40.0
     return y
-
-
-def share_text(part: float, whole: float) -> str:
-    """A part in percent of a whole."""
-    return f"{part / whole * 100.0:.1f} %" if whole else NONE
